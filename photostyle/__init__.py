@@ -1,0 +1,47 @@
+"""photostyle: style transfer by optimisation, with regions and photorealism.
+
+>>> import photostyle
+>>> result = photostyle.transfer("castle.jpg", "starry_night.jpg")  # doctest: +SKIP
+>>> result.save("castle_by_night.png")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from photostyle._version import __version__
+from photostyle.comparison import Comparison, compare
+from photostyle.config import TransferConfig
+from photostyle.errors import (
+    DivergedError,
+    ImageError,
+    Interrupted,
+    MemoryLimitError,
+    OutputError,
+    PhotostyleError,
+    RegionError,
+    UsageError,
+    WeightsError,
+)
+from photostyle.pipeline import Result, transfer
+from photostyle.progress import Download, Message, Snapshot, Step
+
+__all__ = [
+    "Comparison",
+    "DivergedError",
+    "Download",
+    "ImageError",
+    "Interrupted",
+    "MemoryLimitError",
+    "Message",
+    "OutputError",
+    "PhotostyleError",
+    "RegionError",
+    "Result",
+    "Snapshot",
+    "Step",
+    "TransferConfig",
+    "UsageError",
+    "WeightsError",
+    "__version__",
+    "compare",
+    "transfer",
+]

@@ -1,0 +1,274 @@
+"""The command line: ``photostyle transfer | compare | models``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from photostyle._version import __version__
+from photostyle.apps.files import (
+    check_folder,
+    check_free,
+    checkpoint_path,
+    record_path,
+    save_result,
+    snapshot_path,
+    write_json,
+)
+from photostyle.apps.models import models_app
+from photostyle.apps.options import config_from, with_config_options
+from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.comparison import compare
+from photostyle.config import TransferConfig, resolve
+from photostyle.errors import DivergedError, Interrupted, PhotostyleError, UsageError
+from photostyle.pipeline import transfer, write_picture
+from photostyle.progress import Event, Snapshot
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Style transfer by optimisation, with regions and photorealism.",
+)
+app.add_typer(models_app, name="models")
+
+_CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
+
+ContentArgument = Annotated[
+    str, typer.Argument(metavar="CONTENT", help="The picture to be stylised.", show_default=False)
+]
+StyleArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="STYLE...", help="One or more style pictures; may be left out with --map.", show_default=False
+    ),
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="LABEL=FILE", help="A style picture for one region (repeat; rest=FILE: all others)."),
+]
+ContentMaskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--content-mask",
+        metavar="FILE",
+        help="Label map of the content: colours or an indexed PNG; a folder of grey soft masks named by label; "
+        "or LABEL=FILE for one grey soft mask (repeat).",
+    ),
+]
+StyleMaskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style-mask", metavar="FILE", help="Label map of a style picture (repeat, one a style; none: used whole)."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the record on standard output.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"photostyle {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Style transfer by optimisation, with regions and photorealism."""
+
+
+@app.command("transfer")
+@with_config_options
+def transfer_command(
+    content: ContentArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Result: .png .jpg .webp .tiff", show_default=False)
+    ],
+    style: StyleArgument = None,
+    map_: MapOption = None,
+    content_mask: ContentMaskOption = None,
+    style_mask: StyleMaskOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+    **options: Any,
+) -> None:
+    """Give CONTENT the style of STYLE and write it to OUT."""
+    config = config_from(options)
+    snapshots = {number: snapshot_path(output, number) for number in _snapshot_numbers(config)}
+    replace = overwrite or resume
+    check_free(output, [record_path(output), *snapshots.values()], overwrite=replace)
+    checkpoint = checkpoint_path(output)
+    with Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, Snapshot):
+                write_picture(snapshots[event.iteration], event.image, overwrite=replace)
+            gate(event)
+
+        try:
+            result = transfer(
+                content,
+                style or [],
+                map=parse_map(map_),
+                content_mask=parse_content_mask(content_mask),
+                style_mask=style_mask or None,
+                checkpoint=checkpoint,
+                resume=resume,
+                config=config,
+                callback=on_event,
+            )
+        except (Interrupted, DivergedError) as stop:
+            if stop.result is None:
+                raise
+            save_result(stop.result, output, overwrite=replace)
+            raise type(stop)(f"{stop}; {_kept(stop, output, checkpoint)}", stop.result) from None
+    save_result(result, output, overwrite=replace)
+    checkpoint.unlink(missing_ok=True)
+    screen.say(f"wrote {output} ({result.rgb.shape[1]}×{result.rgb.shape[0]}) in {result.record['seconds']:.0f} s")
+    if json_:
+        typer.echo(json.dumps(result.record, ensure_ascii=False))
+
+
+def _kept(stop: Interrupted | DivergedError, output: Path, checkpoint: Path) -> str:
+    assert stop.result is not None
+    done = stop.result.record["losses"]["iteration"]
+    whole = stop.result.record["config"]["iterations"]
+    text = f"the best picture after {done} of {whole} iterations is in {output}"
+    if isinstance(stop, Interrupted) and checkpoint.exists():
+        text += "; go on with --resume"
+    return text
+
+
+def _snapshot_numbers(config: TransferConfig) -> list[int]:
+    iterations = resolve(config).iterations
+    assert iterations is not None
+    every = config.snapshot_every
+    regular = range(every, iterations + 1, every) if every else ()
+    late = [number for number in config.snapshots if number > iterations]
+    if late:
+        raise UsageError(f"--snapshots names iteration {late[0]}, but there are only {iterations}")
+    return sorted({*regular, *config.snapshots})
+
+
+@app.command("compare")
+@with_config_options
+def compare_command(
+    content: ContentArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all files.", show_default=False)
+    ],
+    style: StyleArgument = None,
+    content_mask: ContentMaskOption = None,
+    style_mask: StyleMaskOption = None,
+    overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+    **options: Any,
+) -> None:
+    """Run with and without regions (photo mode: each with and without the Matting Laplacian), side by side."""
+    config = config_from(options)
+    check_folder(output, overwrite=overwrite)
+    with Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
+        comparison = compare(
+            content,
+            style or [],
+            content_mask=parse_content_mask(content_mask),
+            style_mask=style_mask or None,
+            config=config,
+            callback=gate,
+        )
+    pictures = {name: result.rgb for name, result in comparison.results.items()}
+    pictures |= {f"regions-{name}": picture for name, picture in comparison.masks.items()}
+    pictures |= {"losses": comparison.curves, "sheet": comparison.sheet}
+    for name, picture in pictures.items():
+        write_picture(output / f"{name}.png", picture, overwrite=overwrite)
+    write_json(output / "comparison.json", comparison.record)
+    for name, numbers in comparison.record["numbers"].items():
+        screen.say(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+    screen.say(f"wrote {output / 'sheet.png'} and {len(pictures)} more files")
+    if json_:
+        typer.echo(json.dumps(comparison.record, ensure_ascii=False))
+
+
+def parse_map(values: list[str] | None) -> dict[str, str]:
+    """Parse LABEL=FILE pairs.
+
+    Raises
+    ------
+    UsageError
+        If one has no "=", or a label occurs twice.
+    """
+    result: dict[str, str] = {}
+    for value in values or []:
+        label, separator, file = value.partition("=")
+        if not (label and separator and file):
+            raise UsageError(f"--map is {value!r}, but must be LABEL=FILE, such as sky=starry_night.jpg")
+        if label in result:
+            raise UsageError(f"--map names the label {label!r} twice")
+        result[label] = file
+    return result
+
+
+def parse_content_mask(values: list[str] | None) -> str | dict[str, str] | None:
+    """Parse --content-mask: one map, or LABEL=FILE for each soft mask.
+
+    Raises
+    ------
+    UsageError
+        If several maps are given, or a label occurs twice.
+    """
+    if not values:
+        return None
+    if len(values) == 1 and ("=" not in values[0] or Path(values[0]).exists()):
+        return values[0]
+    if any("=" not in value for value in values):
+        raise UsageError("--content-mask is repeated: give one label map, or LABEL=FILE for each soft mask")
+    result: dict[str, str] = {}
+    for value in values:
+        label, _, file = value.partition("=")
+        if not label or not file or label in result:
+            raise UsageError(f"--content-mask is {value!r}, but must be LABEL=FILE with a label of its own")
+        result[label] = file
+    return result
+
+
+def main() -> None:
+    """Run the command line; an error is one line on standard error and an exit code."""
+    code: Any = 0
+    try:
+        code = app(standalone_mode=False, prog_name="photostyle")
+    except PhotostyleError as error:
+        code = _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _fail("interrupted before there was anything to keep", Interrupted.exit_code)
+    except typer.Abort:
+        code = _fail("aborted", 1)
+    except MemoryError:
+        code = _fail("out of memory: pass a smaller --size", 1)
+    except BrokenPipeError:
+        code = 1
+    except Exception as error:
+        if not isinstance(error, _CLICK_ERROR):
+            raise
+        hint = "; see photostyle --help" if not getattr(error, "message", "") else ""
+        code = _fail(error.format_message() + hint, error.exit_code)  # type: ignore[attr-defined]
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> int:
+    print("photostyle: error: " + " ".join(message.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,56 @@
+"""``photostyle models list | fetch | verify``: the pretrained weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from photostyle.apps.screen import Screen
+from photostyle.errors import WeightsError
+from photostyle.features.weights import fetch_model, list_models, verify_model
+
+__all__ = ["models_app"]
+
+models_app = typer.Typer(no_args_is_help=True, help="List, fetch and verify pretrained weights.")
+
+NameArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", show_default=False)]
+
+
+@models_app.command("list")
+def list_command(json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the registered weights and whether they are here."""
+    models = list_models()
+    if json_:
+        typer.echo(json.dumps([{**asdict(m), "path": str(m.path) if m.path else None} for m in models]))
+        return
+    for model in models:
+        typer.echo(f"{model.name:8} {model.state:8} {model.size / 1e6:7.1f} MB  {model.licence:14} {model.description}")
+
+
+@models_app.command("fetch")
+def fetch_command(
+    names: NameArgument = None,
+    force: Annotated[bool, typer.Option("--force", help="Fetch again, over an altered file.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Fetch weights (default: vgg16), verify and convert them."""
+    with Screen(quiet=quiet) as screen:
+        for name in names or ["vgg16"]:
+            path = fetch_model(name, force=force, offline=offline, callback=screen)
+            screen.say(f"{name}: {path}")
+
+
+@models_app.command("verify")
+def verify_command(names: NameArgument = None) -> None:
+    """Compare the SHA-256 of weights with the registry (default: all that are here)."""
+    chosen = names or [model.name for model in list_models() if model.state != "missing"]
+    states = [verify_model(name) for name in chosen]
+    for state in states:
+        typer.echo(f"{state.name:8} {state.state:8} {state.path or ''} {state.detail}".rstrip())
+    bad = [state for state in states if state.state != "ready"]
+    if bad:
+        raise WeightsError(f"{bad[0].name} is {bad[0].state}: run photostyle models fetch {bad[0].name} --force")

@@ -1,0 +1,94 @@
+"""Command-line options made from :class:`photostyle.config.TransferConfig`: one source of names, defaults and help."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from photostyle.config import CHOICES, TransferConfig, option_help
+from photostyle.errors import UsageError
+
+__all__ = ["config_from", "with_config_options"]
+
+_HINTS = typing.get_type_hints(TransferConfig)
+
+
+def with_config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command, instead of its ``**options``, one option for each field of the config.
+
+    Parameters
+    ----------
+    command : callable
+        Takes its own parameters and ``**options``.
+
+    Returns
+    -------
+    callable
+        The same, with a signature that Typer understands.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    made = [
+        inspect.Parameter(
+            f.name, inspect.Parameter.KEYWORD_ONLY, default=_default(f.name, f.default), annotation=_hint(f.name)
+        )
+        for f in fields(TransferConfig)
+    ]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + made
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def config_from(options: Mapping[str, Any]) -> TransferConfig:
+    """Make the config from the values that the command line gave.
+
+    Parameters
+    ----------
+    options : mapping
+        Field to value; lists as one string with commas.
+
+    Raises
+    ------
+    UsageError
+        If a list holds something else than it should, or a value is not allowed.
+    """
+    return TransferConfig(**{name: _parse(name, value) for name, value in options.items()})
+
+
+def _is_list(name: str) -> bool:
+    return "tuple" in str(_HINTS[name])
+
+
+def _default(name: str, default: Any) -> Any:
+    return None if _is_list(name) else default
+
+
+def _hint(name: str) -> Any:
+    flag, text, hint = "--" + name.replace("_", "-"), option_help(name), _HINTS[name]
+    if _is_list(name):
+        return Annotated[str | None, typer.Option(flag, help=text, metavar="A,B,…")]
+    if hint is bool:
+        return Annotated[bool, typer.Option(flag, help=text)]
+    plain = next(a for a in typing.get_args(hint) if a is not types.NoneType) if typing.get_args(hint) else hint
+    metavar = "|".join(CHOICES[name]) if name in CHOICES else {int: "N", float: "X", str: "NAME"}[plain]
+    return Annotated[hint, typer.Option(flag, help=text, metavar=metavar)]
+
+
+def _parse(name: str, value: Any) -> Any:
+    if not _is_list(name):
+        return value
+    if value is None:
+        return TransferConfig.__dataclass_fields__[name].default
+    kind = next(k for k in (str, float, int) if f"tuple[{k.__name__}" in str(_HINTS[name]))
+    try:
+        return tuple(kind(part.strip()) for part in value.split(","))
+    except ValueError:
+        wanted = {float: "numbers", int: "whole numbers"}[kind]
+        raise UsageError(f"--{name.replace('_', '-')} is {value!r}, but must be {wanted} separated by commas") from None

@@ -1,0 +1,124 @@
+"""What a user sees of a run: a bar with losses and time left, notes, and an orderly Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from photostyle.progress import Download, Event, Message, Step
+
+__all__ = ["Screen", "gentle_interrupt"]
+
+
+class Screen:
+    """Receives the events of a run and shows them on standard error.
+
+    The bar is drawn only on a terminal; notes are written wherever standard error goes, unless quiet.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.progress: Progress | None = None
+        self.task: TaskID | None = None
+        self.prefix = ""
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if self.quiet:
+            return
+        if isinstance(event, Message):
+            mark = {"warning": "warning: ", "wait": "… "}.get(event.kind, "")
+            self.say(f"{mark}{event.text}")
+        elif isinstance(event, Step):
+            losses = "  ".join(f"{name} {value:.4g}" for name, value in event.losses.items())
+            text = f"{self.prefix}{event.stage} {event.size[0]}×{event.size[1]}"
+            self._draw(text, event.iteration, event.iterations, f"{losses}  {_clock(event.remaining)} left")
+        elif isinstance(event, Download):
+            self._draw(f"fetching {event.name}", event.done, event.total, "")
+
+    def say(self, text: str) -> None:
+        """Write one line."""
+        if not self.quiet:
+            self.console.print(Text(text))
+
+    def _draw(self, text: str, done: int, total: int | None, info: str) -> None:
+        if not self.console.is_terminal:
+            return
+        if self.progress is None or self.task is None or self.progress.tasks[0].fields["kind"] != bool(info):
+            self._stop()
+            count = TextColumn("{task.completed:.0f}/{task.total:.0f}") if info else DownloadColumn()
+            columns = (TextColumn("{task.description}"), BarColumn(20), count, TextColumn("{task.fields[info]}"))
+            self.progress = Progress(*columns, console=self.console, transient=True)
+            self.task = self.progress.add_task(text, total=total, info=info, kind=bool(info))
+            self.progress.start()
+        self.progress.update(self.task, description=text, completed=done, total=total, info=info)
+
+    def _stop(self) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+        self.progress, self.task = None, None
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _Gate:
+    """Turns the first Ctrl-C of a running optimisation into a wish that is met between two iterations."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.running = False
+        self.wished = False
+
+    def __call__(self, event: Event) -> None:
+        self.screen(event)
+        if isinstance(event, Step):
+            self.running = event.iteration < event.iterations
+            if self.wished:
+                self.wished = self.running = False
+                raise KeyboardInterrupt
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> Any:
+        if not self.running or self.wished:
+            raise KeyboardInterrupt
+        self.wished = True
+        self.screen.say("stopping after this iteration, the best picture is kept (Ctrl-C again: at once)")
+
+
+@contextlib.contextmanager
+def gentle_interrupt(screen: Screen) -> Iterator[_Gate]:
+    """Let the first Ctrl-C end a run between two iterations; yields the callback to run with."""
+    gate = _Gate(screen)
+    if threading.current_thread() is not threading.main_thread():
+        yield gate
+        return
+    before = signal.signal(signal.SIGINT, gate.on_signal)
+    try:
+        yield gate
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,146 @@
+"""Segmented beside unsegmented: what regions, and in photo mode the Matting Laplacian, bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photostyle.config import TransferConfig
+from photostyle.errors import UsageError
+from photostyle.images import resize
+from photostyle.pipeline import PictureSource, Prepared, Result, prepare, run_prepared
+from photostyle.progress import Callback, Message, ignore
+from photostyle.regions.source import ContentMask, StyleMask
+from photostyle.report.curves import loss_curves
+from photostyle.report.masks import label_colors, overlay
+from photostyle.report.numbers import EXPLANATION, Yardstick
+from photostyle.report.sheet import Tile, contact_sheet
+
+__all__ = ["Comparison", "compare"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What :func:`compare` gives.
+
+    Attributes
+    ----------
+    results : dict of str to Result
+        By variant: "segmented", "unsegmented", and in photo mode the same with "-no-matting".
+    masks : dict of str to ndarray, shape (H, W, 3)
+        Overlays of the regions: "content", "style-1", ….
+    curves, sheet : ndarray of float32, shape (H, W, 3)
+        The loss curves, and all pictures on one sheet.
+    record : dict
+        The numbers of each variant, what they mean, and the records of the runs.
+    """
+
+    results: dict[str, Result]
+    masks: dict[str, NDArray[np.float32]]
+    curves: NDArray[np.float32]
+    sheet: NDArray[np.float32]
+    record: dict[str, Any]
+
+
+def compare(
+    content: PictureSource,
+    style: PictureSource | Sequence[PictureSource],
+    *,
+    content_mask: ContentMask | None = None,
+    style_mask: StyleMask | Sequence[StyleMask | None] | None = None,
+    config: TransferConfig | None = None,
+    callback: Callback = ignore,
+    **options: Any,
+) -> Comparison:
+    """Run the same transfer with and without regions, in photo mode each with and without the Matting Laplacian.
+
+    Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks or from
+    ``regions="grid:RxC"``.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    UsageError
+        If there are no regions to compare with.
+    """
+    given = {"content_mask": content_mask, "style_mask": style_mask, "config": config}
+    segmented = prepare(content, style, **given, callback=callback, **options)  # type: ignore[arg-type]
+    if len(segmented.problem.content_masks.labels) < 2:
+        raise UsageError(
+            "compare needs regions, but there is only one: give --content-mask and --style-mask, or --regions grid:RxC"
+        )
+    plain = replace(segmented.config, regions="none")
+    unsegmented = prepare(content, style, config=plain)
+    prepared = {"segmented": segmented, "unsegmented": unsegmented}
+    if segmented.config.mode == "photo":
+        for name in ("segmented", "unsegmented"):
+            without = replace(prepared[name].config, matting_weight=0.0)
+            prepared[f"{name}-no-matting"] = replace(prepared[name], config=without)
+    results: dict[str, Result] = {}
+    for number, (name, each) in enumerate(prepared.items(), 1):
+        callback(Message(f"{name} ({number} of {len(prepared)})", "wait"))
+        results[name] = run_prepared(each, callback=callback)
+    yardstick = Yardstick(segmented.problem, unsegmented.problem, segmented.config, segmented.solve_size)
+    numbers = {name: yardstick(result.rgb) for name, result in results.items()}
+    masks = _overlays(segmented)
+    curves = loss_curves({name: result.record["history"] for name, result in results.items()}, 1600)
+    return Comparison(
+        results,
+        masks,
+        curves,
+        _sheet(segmented, results, numbers, masks, curves),
+        {
+            "numbers": numbers,
+            "meaning": EXPLANATION,
+            "size": list(segmented.solve_size),
+            "runs": {name: result.record for name, result in results.items()},
+        },
+    )
+
+
+def _overlays(prepared: Prepared) -> dict[str, NDArray[np.float32]]:
+    problem = prepared.problem
+    pairs = [("content", problem.content, problem.content_masks)]
+    for number, (picture, labels) in enumerate(zip(problem.styles, problem.style_masks, strict=True), 1):
+        if labels is not None:
+            pairs.append((f"style-{number}", picture, labels))
+    colors = label_colors([label for _, _, labels in pairs for label in labels.labels])
+    return {name: overlay(picture, labels, colors) for name, picture, labels in pairs}
+
+
+def _sheet(
+    prepared: Prepared,
+    results: dict[str, Result],
+    numbers: dict[str, dict[str, float]],
+    masks: dict[str, NDArray[np.float32]],
+    curves: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    problem = prepared.problem
+    inputs = [Tile(resize(problem.content, prepared.size), ("content",))]
+    inputs += [Tile(picture, (f"style {number}",)) for number, picture in enumerate(problem.styles, 1)]
+    labels = {"content": problem.content_masks}
+    labels |= {f"style-{n}": masks for n, masks in enumerate(problem.style_masks, 1) if masks is not None}
+    inputs += [
+        Tile(picture, (f"regions of {name}", ", ".join(f"{k} {v:.0%}" for k, v in labels[name].shares.items())))
+        for name, picture in masks.items()
+    ]
+    tiles = [
+        Tile(
+            result.rgb,
+            (
+                name,
+                f"content {n['content']:.3f}   matting {n['matting']:.1f}",
+                f"style: regions {n['style_regions']:.4f}   global {n['style_global']:.4f}",
+            ),
+        )
+        for (name, result), n in zip(results.items(), numbers.values(), strict=True)
+    ]
+    rows = [inputs, *(tiles[i : i + 2] for i in range(0, len(tiles), 2)), [Tile(curves, ("losses",))]]
+    return contact_sheet(rows)

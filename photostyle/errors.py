@@ -1,0 +1,93 @@
+"""Every error that photostyle raises on purpose.
+
+::
+
+    PhotostyleError            exit code 1
+    ├── UsageError             exit code 2    an option, or a combination of options, that can't be
+    ├── ImageError                            a picture that is missing, corrupt, too large or too small
+    ├── RegionError                           a mask or a label that doesn't fit
+    ├── WeightsError                          weights that are missing, altered or can't be fetched
+    ├── MemoryLimitError                      the run doesn't fit the memory of the device
+    ├── OutputError                           a result that can't be written
+    ├── DivergedError                         the optimisation left the finite numbers, or ran away
+    └── Interrupted            exit code 130  Ctrl-C; carries the best picture so far
+
+A message is one line. It says what is wrong, what was found, what is allowed, and how to mend it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from photostyle.pipeline import Result
+
+__all__ = [
+    "DivergedError",
+    "ImageError",
+    "Interrupted",
+    "MemoryLimitError",
+    "OutputError",
+    "PhotostyleError",
+    "RegionError",
+    "UsageError",
+    "WeightsError",
+]
+
+
+class PhotostyleError(Exception):
+    """Base class of all errors of this package."""
+
+    exit_code = 1
+
+
+class UsageError(PhotostyleError):
+    """An option has a value that is not allowed, or contradicts another option."""
+
+    exit_code = 2
+
+
+class ImageError(PhotostyleError):
+    """A picture can't be read, or is too large or too small to work with."""
+
+
+class RegionError(PhotostyleError):
+    """A label map doesn't fit its picture, or labels don't match between content and style."""
+
+
+class WeightsError(PhotostyleError):
+    """Pretrained weights are missing, altered, of the wrong kind, or can't be fetched."""
+
+
+class MemoryLimitError(PhotostyleError):
+    """The device has not enough memory for the run."""
+
+
+class OutputError(PhotostyleError):
+    """A result can't be written where it should go."""
+
+
+class _PartialResultError(PhotostyleError):
+    """An error that ends a run and carries what the run had reached.
+
+    Parameters
+    ----------
+    message : str
+        The one-line message.
+    result : Result, optional
+        The best picture so far with its record; None if the run had not begun.
+    """
+
+    def __init__(self, message: str, result: Result | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class DivergedError(_PartialResultError):
+    """The loss became NaN or infinite, or grew far beyond where it began."""
+
+
+class Interrupted(_PartialResultError):  # noqa: N818 - not a fault: the user's own wish
+    """The user stopped the run."""
+
+    exit_code = 130

@@ -1,0 +1,106 @@
+"""Features: pretrained networks by name, their layers by name, and their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from photostyle.errors import UsageError
+from photostyle.features.classifier import Classifier
+from photostyle.features.registry import ARCHITECTURES
+from photostyle.features.vgg import VGG
+from photostyle.features.weights import load_weights
+from photostyle.progress import Callback, ignore
+
+__all__ = ["CONTENT_LAYERS", "STYLE_LAYERS", "Backbone", "load_backbone"]
+
+CONTENT_LAYERS = ("relu4_2",)
+"""Default content layers of a VGG (Gatys et al. 2016, section 3)."""
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+"""Default style layers of a VGG (Gatys et al. 2016, section 3)."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network that turns a picture into named features.
+
+    Attributes
+    ----------
+    network : Module
+        Called with sRGB in [0, 1] of shape (N, 3, H, W), it returns a mapping of layer to (N, C, H', W').
+    name : str
+        The architecture.
+    content_layers, style_layers : tuple of str
+        The layers of each loss; the network computes both and no deeper.
+    sha256, origin : str
+        Which weights they are, for the record.
+    """
+
+    network: nn.Module
+    name: str
+    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+    sha256: str
+    origin: str
+
+    def __call__(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return the features of ``x``, sRGB in [0, 1] of shape (N, 3, H, W), by layer."""
+        features: Mapping[str, Tensor] = self.network(x)
+        return features
+
+
+def load_backbone(
+    name: str,
+    *,
+    content_layers: Sequence[str] | None = None,
+    style_layers: Sequence[str] | None = None,
+    weights: str | None = None,
+    weights_preprocessing: str | None = None,
+    pooling: str = "average",
+    offline: bool = False,
+    callback: Callback = ignore,
+) -> Backbone:
+    """Load a network with its weights.
+
+    Parameters
+    ----------
+    name : str
+        "vgg16", "vgg19", or a torchvision classifier.
+    content_layers, style_layers : sequence of str, optional
+        Layers by name; None takes :data:`CONTENT_LAYERS` and :data:`STYLE_LAYERS` (VGG only).
+    weights : str, optional
+        A file instead of the network's own weights.
+    weights_preprocessing : str, optional
+        What that file expects, "torchvision" or "caffe".
+    pooling : str
+        "average" or "max".
+    offline : bool
+        Never fetch.
+    callback : callable
+        Receives the progress of a download.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown, or layers are missing for a classifier.
+    WeightsError
+        If the weights can't be had or don't fit.
+    """
+    if name in ARCHITECTURES:
+        content = tuple(content_layers or CONTENT_LAYERS)
+        style = tuple(style_layers or STYLE_LAYERS)
+        loaded = load_weights(weights or name, preprocessing=weights_preprocessing, offline=offline, callback=callback)
+        if loaded.architecture != name:
+            raise UsageError(
+                f"weights {weights} are those of {loaded.architecture}, but --backbone is {name}: "
+                f"pass --backbone {loaded.architecture}"
+            )
+        vgg = VGG(loaded, (*content, *style), pooling)
+        return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin)
+    if content_layers is None or style_layers is None:
+        raise UsageError(f"backbone {name!r} has no default layers: pass --content-layers and --style-layers")
+    layers = list(dict.fromkeys((*content_layers, *style_layers)))
+    network = Classifier(name, layers, weights, pooling, weights_preprocessing, offline)
+    return Backbone(network, name, tuple(content_layers), tuple(style_layers), network.sha256, network.origin)

@@ -1,0 +1,126 @@
+"""Any torchvision classifier as a source of features, by its name and the names of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from photostyle.errors import UsageError, WeightsError
+from photostyle.features.registry import PREPROCESSINGS
+from photostyle.features.weights import read_state_dict
+
+__all__ = ["Classifier"]
+
+
+class Classifier(nn.Module):
+    """Features of a torchvision classifier through ``create_feature_extractor``.
+
+    Parameters
+    ----------
+    name : str
+        A name of ``torchvision.models.list_models()``, such as "resnet50".
+    layers : sequence of str
+        Names of nodes; an inner module's name means its last node.
+    weights : str, optional
+        A file with the state dict; None takes torchvision's default weights for that model.
+    pooling : str
+        "average" or "max": what the classifier's max-pooling modules become.
+    preprocessing : str, optional
+        A name of the registry; None means "torchvision".
+    offline : bool
+        Raise instead of fetching weights.
+
+    Raises
+    ------
+    UsageError
+        If the classifier or a node is unknown.
+    WeightsError
+        If the weights can't be read or fetched, or belong to another architecture.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        layers: Sequence[str],
+        weights: str | None = None,
+        pooling: str = "average",
+        preprocessing: str | None = None,
+        offline: bool = False,
+    ) -> None:
+        super().__init__()
+        from torchvision.models import get_model, list_models
+        from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+        if name not in list_models():
+            raise UsageError(
+                f"backbone {name!r} is unknown; allowed are vgg16, vgg19 and torchvision's models, such as resnet50"
+            )
+        model = get_model(name, weights=None)
+        state, self.sha256, self.origin = _state(name, weights, offline)
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsError(f"weights {self.origin} don't fit the backbone {name}: {reason}") from None
+        if pooling == "average":
+            _average_pooling(model)
+        nodes = get_graph_node_names(model)[1]
+        for layer in layers:
+            if layer not in nodes and not any(node.startswith(f"{layer}.") for node in nodes):
+                some = ", ".join(nodes[1:8])
+                raise UsageError(f"layer {layer!r} is unknown; {name} has {len(nodes)} nodes: {some}, …")
+        self.layers = frozenset(layers)
+        self.extractor = create_feature_extractor(model.eval(), return_nodes=list(layers))
+        # A ReLU in place would change the response that is kept before it.
+        for module in self.extractor.modules():
+            if hasattr(module, "inplace"):
+                module.inplace = False
+        self.preprocessing = PREPROCESSINGS[preprocessing or "torchvision"]
+        prep = self.preprocessing
+        self.register_buffer("mean", torch.tensor(prep.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(prep.std).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return the features of a picture, sRGB in [0, 1] of shape (N, 3, H, W), for each layer asked for."""
+        if self.preprocessing.order == "bgr":
+            x = x.flip(1)
+        features: dict[str, Tensor] = self.extractor((x * self.preprocessing.scale - self.mean) / self.std)
+        for layer, value in features.items():
+            if value.dim() != 4:
+                raise UsageError(f"layer {layer!r} gives shape {tuple(value.shape)}, but a feature map is needed")
+        return features
+
+
+def _state(name: str, weights: str | None, offline: bool) -> tuple[dict[str, Any], str, str]:
+    if weights is not None:
+        tensors, sha256 = read_state_dict(Path(weights))
+        return tensors, sha256, weights
+    from torchvision.models import get_model_weights
+
+    if offline:
+        raise WeightsError(f"{name} needs torchvision's weights, but --offline forbids fetching: give --weights FILE")
+    chosen = next(iter(get_model_weights(name)))
+    try:
+        state = chosen.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"weights of {name} can't be fetched ({error}): check the network, or give --weights FILE"
+        ) from None
+    return state, "", str(chosen)
+
+
+def _average_pooling(model: nn.Module) -> None:
+    """Replace each max-pooling module by an average pooling of the same shape."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.MaxPool2d):
+                pool = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode)
+                setattr(parent, name, pool)

@@ -1,0 +1,126 @@
+"""VGG-16 and VGG-19 as a source of named features (Simonyan & Zisserman 2015).
+
+Layers are named ``conv<block>_<index>`` for the response of a convolution, before its ReLU, and
+``relu<block>_<index>`` for the response after it. What Gatys et al. call "conv1_1" is the response after
+the ReLU (theirs works in place): here ``relu1_1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from photostyle.errors import UsageError
+from photostyle.features.registry import layer_names as convolution_names
+from photostyle.features.weights import Weights
+
+__all__ = ["VGG", "layer_names"]
+
+_POOLING: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, "max": functional.max_pool2d}
+
+
+def layer_names(architecture: str) -> tuple[str, ...]:
+    """Return the names of all layers of a VGG, from the picture downwards.
+
+    Parameters
+    ----------
+    architecture : str
+        "vgg16" or "vgg19".
+
+    Returns
+    -------
+    tuple of str
+        conv1_1, relu1_1, conv1_2, …, relu5_4.
+    """
+    convolutions = convolution_names(architecture)
+    return tuple(kind + name.removeprefix("conv") for name in convolutions for kind in ("conv", "relu"))
+
+
+class VGG(nn.Module):
+    """The convolutions of a VGG, computed only as deep as the deepest layer that was asked for.
+
+    Pooling is 2×2 with stride 2 and drops an odd last row or column, as torchvision's VGG does (Caffe keeps it).
+
+    Parameters
+    ----------
+    weights : Weights
+        Convolutions named conv1_1.weight, conv1_1.bias, …, and the preprocessing that belongs to them.
+    layers : sequence of str
+        The names of the layers to return.
+    pooling : str
+        "average" (Gatys et al.: "slightly more appealing results") or "max".
+
+    Raises
+    ------
+    UsageError
+        If a layer is unknown, or deeper than the weights reach.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, weights: Weights, layers: Sequence[str], pooling: str = "average") -> None:
+        super().__init__()
+        names = layer_names(weights.architecture)
+        for layer in layers:
+            if layer not in names:
+                raise UsageError(
+                    f"layer {layer!r} is unknown; {weights.architecture} has "
+                    f"conv1_1 … {names[-2]} (before the ReLU) and relu1_1 … {names[-1]} (after it)"
+                )
+        self.layers = frozenset(layers)
+        self.depth = 1 + max(names.index(layer) for layer in layers)
+        self.pool = _POOLING[pooling]
+        self.names = names[: self.depth]
+        self.convolutions = nn.ModuleDict()
+        for name in self.names[::2]:
+            if f"{name}.weight" not in weights.tensors:
+                raise UsageError(f"layer {name!r} is not in the weights {weights.name}: they end before it")
+            kernel, bias = weights.tensors[f"{name}.weight"], weights.tensors[f"{name}.bias"]
+            convolution = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
+            convolution.load_state_dict({"weight": kernel, "bias": bias})
+            self.convolutions[name] = convolution
+        self.preprocessing = weights.preprocessing
+        prep = weights.preprocessing
+        self.register_buffer("mean", torch.tensor(prep.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(prep.std).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return the features of a picture.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, 3, H, W)
+            sRGB in [0, 1].
+
+        Returns
+        -------
+        mapping of str to Tensor, shape (N, C, H', W')
+            A feature map for each layer that was asked for; its side is that of the picture, halved (rounded
+            down) once for each block before its own.
+        """
+        features: dict[str, Tensor] = {}
+        x = self.preprocess(x)
+        for name in self.names:
+            kind, position = name[:4], name[4:]
+            if kind == "conv":
+                if position.endswith("_1") and position != "1_1":
+                    x = self.pool(x, 2)
+                x = self.convolutions[name](x)
+            else:
+                # In place only where nobody keeps the response before the ReLU.
+                x = functional.relu(x, inplace=f"conv{position}" not in self.layers)
+            if name in self.layers:
+                features[name] = x
+        return features
+
+    def preprocess(self, x: Tensor) -> Tensor:
+        """Turn sRGB in [0, 1], shape (N, 3, H, W), into what the weights were trained on."""
+        prep = self.preprocessing
+        if prep.order == "bgr":
+            x = x.flip(1)
+        return ((x * prep.scale - self.mean) / self.std).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,1 @@
+"""Finish: what is done with the optimised picture."""

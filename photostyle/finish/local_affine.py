@@ -1,0 +1,105 @@
+"""Local affine maps: make a result follow the content's edges, and carry it to another resolution.
+
+Around each pixel the result is regressed on the content's colours. The maps found, smoothed and applied to the
+content, give a picture that keeps what the result did to the colours and loses what isn't an affine function of
+the content within a window: blotches, noise, painted texture. It is the guided filter with a colour guide (He,
+Sun & Tang 2013, section 3.5), which Luan et al. (2017) use in another form after their optimisation; the maps
+may be found on small pictures and applied to the large one (He & Sun 2015).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import uniform_filter
+
+__all__ = ["apply_affine", "fit_affine", "lift"]
+
+_Array = NDArray[np.floating[Any]]
+_ROWS = 256  # of the large picture, treated at once: bounds the memory
+
+
+def fit_affine(guide: _Array, target: _Array, radius: int, epsilon: float) -> NDArray[np.float32]:
+    r"""Fit an affine map of colours around each pixel.
+
+    In the window w of side 2·radius + 1 around each pixel the map minimises
+    :math:`\sum_{p \in w} \|A^\top I_p + b - R_p\|^2 + \varepsilon |w| \|A\|^2`, so that
+    :math:`A = (\Sigma_{II} + \varepsilon \mathrm{Id})^{-1} \Sigma_{IR}` and :math:`b = \mu_R - A^\top \mu_I`. As in the
+    guided filter, the maps of all windows that hold a pixel are then averaged.
+
+    Parameters
+    ----------
+    guide : ndarray, shape (H, W, 3)
+        I, the content.
+    target : ndarray, shape (H, W, 3)
+        R, the result.
+    radius : int
+        At least 1.
+    epsilon : float
+        Above zero; the larger, the smoother.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W, 4, 3)
+        A in the first three rows, b in the last.
+    """
+
+    def mean(values: _Array) -> NDArray[np.float64]:
+        size = (2 * radius + 1, 2 * radius + 1) + (1,) * (values.ndim - 2)
+        return np.asarray(uniform_filter(values, size, mode="reflect"))
+
+    guide, target = guide.astype(np.float64), target.astype(np.float64)
+    mean_guide, mean_target = mean(guide), mean(target)
+    covariance = mean(guide[..., :, None] * guide[..., None, :])
+    covariance -= mean_guide[..., :, None] * mean_guide[..., None, :]
+    cross = mean(guide[..., :, None] * target[..., None, :])
+    cross -= mean_guide[..., :, None] * mean_target[..., None, :]
+    a = np.linalg.solve(covariance + epsilon * np.eye(3), cross)
+    b = mean_target - np.einsum("hwij,hwi->hwj", a, mean_guide)
+    return mean(np.concatenate([a, b[..., None, :]], axis=-2)).astype(np.float32)
+
+
+def apply_affine(maps: _Array, guide: _Array) -> NDArray[np.float32]:
+    """Apply affine maps, shape (H, W, 4, 3), to a picture of shape (H, W, 3)."""
+    out: NDArray[np.float32] = np.einsum("hwij,hwi->hwj", maps[..., :3, :], guide) + maps[..., 3, :]
+    return out.astype(np.float32, copy=False)
+
+
+def lift(result: _Array, small: _Array, large: _Array, radius: int = 3, epsilon: float = 1e-4) -> NDArray[np.float32]:
+    """Carry a result over to the content at another resolution.
+
+    Parameters
+    ----------
+    result, small : ndarray, shape (h, w, 3)
+        The result, and the content at the same size.
+    large : ndarray, shape (H, W, 3)
+        The content at the size that is wanted.
+    radius, epsilon
+        See :func:`fit_affine`.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W, 3)
+        Not clipped.
+    """
+    maps = fit_affine(small, result, radius, epsilon)
+    height, width = large.shape[:2]
+    if (height, width) == maps.shape[:2]:
+        return apply_affine(maps, large)
+    planes = [
+        Image.fromarray(np.ascontiguousarray(plane)) for plane in maps.reshape(*maps.shape[:2], 12).transpose(2, 0, 1)
+    ]
+    out = np.empty((height, width, 3), dtype=np.float32)
+    scale = (maps.shape[1] / width, maps.shape[0] / height)
+    for top in range(0, height, _ROWS):
+        bottom = min(top + _ROWS, height)
+        box = (0.0, top * scale[1], float(maps.shape[1]), bottom * scale[1])
+        resized = [
+            np.asarray(plane.resize((width, bottom - top), Image.Resampling.BILINEAR, box=box)) for plane in planes
+        ]
+        local = np.stack(resized, axis=-1).reshape(bottom - top, width, 4, 3)
+        out[top:bottom] = apply_affine(local, large[top:bottom])
+    return out

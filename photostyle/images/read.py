@@ -1,0 +1,162 @@
+"""``read_picture``: from a path, a Pillow image, an array or a tensor to a :class:`Picture`."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from photostyle.errors import ImageError
+from photostyle.images.arrays import array_of_tensor, samples_of_array
+from photostyle.images.deep_png import PNG_MAGIC, is_deep_png, samples_of_deep_png
+from photostyle.images.deep_tiff import is_tiff, samples_of_deep_tiff
+from photostyle.images.guard import decoding
+from photostyle.images.modes import samples_of_image
+from photostyle.images.picture import Picture
+from photostyle.images.samples import Samples, check_size, to_picture
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["read_picture"]
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+"""Formats that Pillow decodes by itself, not by other programs as EPS; JPEG includes MPO."""
+
+_MAGICS = (b"\xff\xd8\xff", PNG_MAGIC, b"RIFF", b"GIF8", b"BM")
+
+
+def read_picture(
+    source: str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor,
+    *,
+    role: str = "picture",
+    max_pixels: int = 200_000_000,
+    min_side: int = 1,
+) -> Picture:
+    """Read a picture: upright, in sRGB, with its alpha apart.
+
+    Parameters
+    ----------
+    source : path, PIL image, ndarray or tensor
+        A file in JPEG, PNG, WebP, TIFF, BMP, GIF or PPM; or a PIL image, which is not modified; or an array
+        (H, W) or (H, W, 1 | 3 | 4), or a tensor (3, H, W), (1, 3, H, W) or (H, W, 3), of uint8, uint16 or
+        floating-point values in [0, 1], sRGB-encoded. PNG and TIFF keep 16 bits, except CMYK, which is read
+        with 8. Of several frames or pages the first is read; of a PIL image the one it stands at.
+    role : str
+        What the picture is for; messages begin with it: "content" and "content picture" both give
+        "content picture /x/a.jpg: ...".
+    max_pixels : int
+        The largest width × height; a larger picture is refused from its header, before it is decoded.
+    min_side : int
+        The smallest width and height.
+
+    Returns
+    -------
+    Picture
+        Its ``rgb`` shares no memory with the source.
+
+    Raises
+    ------
+    ImageError
+        If the picture can't be found, opened or decoded, or its size, shape, type or values aren't allowed.
+    """
+    role = role.removesuffix(" picture")
+    kind = role if role == "picture" else f"{role} picture"
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fsdecode(source)
+        return to_picture(_samples_of_file(name, f"{kind} {name}", max_pixels, min_side), name)
+    if isinstance(source, Image.Image):
+        name = f"the {role} image"
+        check_size(name, source.size, max_pixels, min_side)
+        notes: list[str] = []
+        with decoding(name, notes):
+            samples = samples_of_image(_loaded_copy(source), name)
+        samples.notes += notes
+        return to_picture(samples, name)
+    name = f"the {role} array"
+    array = array_of_tensor(source, name)
+    if array is None and isinstance(source, np.ndarray):
+        array = source
+    if array is None:
+        raise ImageError(
+            f"{name}: is of type {type(source).__name__}; allowed are a path, a PIL image, a NumPy array and a tensor"
+        )
+    return to_picture(samples_of_array(array, name, max_pixels, min_side), name)
+
+
+def _loaded_copy(image: Image.Image) -> Image.Image:
+    """Copy an image, pixels and metadata; ``Image.copy`` alone forgets format and EXIF."""
+    copy = image.copy()
+    exif = image.getexif()
+    copy.format = image.format
+    copy.getexif().update({tag: exif[tag] for tag in exif})
+    for ifd in (34665, 34853):
+        if entries := exif.get_ifd(ifd):
+            copy.getexif()[ifd] = dict(entries)
+    return copy
+
+
+def _samples_of_file(name: str, label: str, max_pixels: int, min_side: int) -> Samples:
+    notes: list[str] = []
+    with _opened(name, label) as stream:
+        head = stream.read(32)
+        if not head:
+            raise ImageError(f"{label}: is an empty file: get the file again")
+        with decoding(label, notes):
+            samples = samples_of_deep_tiff(stream, label, max_pixels, min_side) if is_tiff(head) else None
+            if samples is None:
+                samples = _samples_by_pillow(stream, head, label, max_pixels, min_side)
+    samples.notes += notes
+    return samples
+
+
+def _opened(name: str, label: str) -> IO[bytes]:
+    """Open a file for reading, in a way that can be rewound."""
+    try:
+        mode = Path(name).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{label}: is a folder: name a picture in it")
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise ImageError(f"{label}: is not a file but a device: name a picture file")
+        stream = Path(name).open("rb")  # noqa: SIM115 - the caller closes it
+        if stream.seekable():
+            return stream
+        with stream:
+            return io.BytesIO(stream.read())
+    except FileNotFoundError as error:
+        raise ImageError(f"{label}: there is no such file: check the path") from error
+    except PermissionError as error:
+        raise ImageError(f"{label}: may not be read by you (permission denied): change its permissions") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ImageError(f"{label}: can't be opened ({reason}): check the path and the disk") from error
+
+
+def _samples_by_pillow(stream: IO[bytes], head: bytes, label: str, max_pixels: int, min_side: int) -> Samples:
+    stream.seek(0)
+    try:
+        image = Image.open(stream, formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        if is_tiff(head) or head.startswith(_MAGICS):
+            raise ValueError("its header can't be understood") from error
+        raise ImageError(
+            f"{label}: is not a picture in a known format (it begins with {head[:8]!r}); allowed are JPEG, "
+            "PNG, WebP, TIFF, BMP, GIF and PPM: convert it first"
+        ) from error
+    with image:
+        check_size(label, image.size, max_pixels, min_side)
+        notes = []
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":  # the further frames of an MPO are previews and depth maps
+            notes.append(f"the first of {frames} frames is taken")
+            image.seek(0)
+        image.load()
+        samples = samples_of_deep_png(stream, image) if is_deep_png(head) else samples_of_image(image, label)
+    samples.notes += notes
+    return samples

@@ -1,0 +1,86 @@
+"""Resizing with antialiasing.
+
+The filter works on the sRGB-encoded values, as image editors do by default.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from photostyle.errors import UsageError
+
+__all__ = ["fit_longest_side", "resize"]
+
+
+def resize(array: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize a picture or a map with an antialiased Lanczos filter (Pillow's, in floating point).
+
+    Parameters
+    ----------
+    array : ndarray of float32, shape (H, W) or (H, W, C)
+        Values in [0, 1].
+    size : tuple of int
+        (width, height) wanted, in pixels, each at least 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (height, width) or (height, width, C)
+        Always a new array, clipped to [0, 1]; an exact copy if the size is the same already.
+
+    Raises
+    ------
+    UsageError
+        If a side is below 1, or the array has neither two nor three dimensions.
+    """
+    width, height = size
+    if width < 1 or height < 1:
+        raise UsageError(f"the size to resize to is {width}×{height}, but each side needs at least 1 pixel")
+    if array.ndim not in (2, 3):
+        raise UsageError(f"an array of shape {array.shape} can't be resized: allowed are (H, W) and (H, W, C)")
+    if array.shape[:2] == (height, width):
+        return np.array(array, dtype=np.float32)
+    if array.ndim == 2:
+        return _resize_channel(array, size)
+    out = np.empty((height, width, array.shape[2]), np.float32)
+    for channel in range(array.shape[2]):
+        out[..., channel] = _resize_channel(array[..., channel], size)
+    return out
+
+
+def _resize_channel(channel: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    image = Image.fromarray(np.ascontiguousarray(channel, dtype=np.float32))
+    resized = image.resize(size, Image.Resampling.LANCZOS)
+    return np.clip(np.asarray(resized, dtype=np.float32), 0, 1)
+
+
+def fit_longest_side(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Scale a size, up or down, so that its longer side is ``longest``.
+
+    Parameters
+    ----------
+    size : tuple of int
+        (width, height) in pixels.
+    longest : int
+        The longer side wanted, in pixels, at least 1.
+
+    Returns
+    -------
+    tuple of int
+        (width, height) of the same aspect, rounded, each at least 1.
+
+    Raises
+    ------
+    UsageError
+        If ``longest`` or a side is below 1.
+    """
+    width, height = size
+    if longest < 1 or width < 1 or height < 1:
+        raise UsageError(f"{width}×{height} can't be fitted to a longest side of {longest}: all must be at least 1")
+    longer = max(width, height)
+
+    def scaled(side: int) -> int:
+        return max(1, (2 * side * longest + longer) // (2 * longer))  # round half up, exactly
+
+    return scaled(width), scaled(height)

@@ -1,0 +1,191 @@
+"""From pictures and regions to an objective: what content and style look like to the network at one size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from photostyle.config import TransferConfig
+from photostyle.features import Backbone
+from photostyle.objective.content import content_loss
+from photostyle.objective.gram import MIN_CELLS, Region, gram_distance, masked_grams, region_of, style_loss
+from photostyle.objective.matting import matting_loss
+from photostyle.objective.total import Features, Objective
+from photostyle.objective.tv import total_variation
+from photostyle.regions.match import Assignment, Source
+from photostyle.regions.pyramid import layer_masks
+
+__all__ = ["ContentInput", "StyleInput", "build_objective"]
+
+
+@dataclass(frozen=True)
+class ContentInput:
+    """The content picture at one size.
+
+    Attributes
+    ----------
+    image : Tensor, shape (1, 3, H, W)
+        sRGB in [0, 1].
+    masks : Tensor, shape (K, H, W)
+        One mask a region, in the order of the assignments.
+    laplacian : csr_matrix or None
+        The Matting Laplacian at this size, where it is wanted.
+    """
+
+    image: Tensor
+    masks: Tensor
+    laplacian: scipy.sparse.csr_matrix | None = None
+
+
+@dataclass(frozen=True)
+class StyleInput:
+    """A style picture at one size, with its masks by label (none: it is used whole)."""
+
+    image: Tensor
+    masks: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class _StyleLayer:
+    """The regions that are left on one layer's grid, with their targets and their shares of the content."""
+
+    regions: list[Region]
+    targets: Tensor
+    shares: Tensor
+    left_out: list[str]
+
+
+def build_objective(
+    backbone: Backbone,
+    content: ContentInput,
+    styles: Sequence[StyleInput],
+    assignments: Sequence[Assignment],
+    config: TransferConfig,
+) -> Objective:
+    """Encode content and styles and tie the terms together.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    content : ContentInput
+    styles : sequence of StyleInput
+        In the order to which the assignments refer.
+    assignments : sequence of K Assignment
+        The style of each region of the content.
+    config : TransferConfig
+        Resolved: weights, layer weights and normalisation.
+
+    Returns
+    -------
+    Objective
+    """
+    kind = config.normalisation
+    with torch.no_grad():
+        content_features = backbone(content.image)
+        contents = {layer: content_features[layer] for layer in backbone.content_layers}
+        grids = {layer: content_features[layer].shape[-2:] for layer in backbone.style_layers}
+        del content_features
+        style_features = [backbone(style.image) for style in styles]
+        layers = {
+            layer: _style_layer(layer, grid, content, styles, style_features, assignments)
+            for layer, grid in grids.items()
+        }
+        del style_features
+    alphas = _shares(backbone.content_layers, config.content_layer_weights)
+    betas = _shares(backbone.style_layers, config.style_layer_weights)
+
+    def content_term(_x: Tensor, features: Features) -> Tensor:
+        return sum_of(alphas[name] * content_loss(features[name], contents[name], kind) for name in contents)
+
+    def style_term(_x: Tensor, features: Features) -> Tensor:
+        return sum_of(
+            betas[name] * style_loss(features[name][0], layer.regions, layer.targets, layer.shares, kind)
+            for name, layer in layers.items()
+            if layer.regions
+        )
+
+    def tv_term(x: Tensor, _features: Features) -> Tensor:
+        return total_variation(x)
+
+    def matting_term(x: Tensor, _features: Features) -> Tensor:
+        assert content.laplacian is not None
+        return matting_loss(x, content.laplacian)
+
+    def sum_of(losses: object) -> Tensor:
+        return torch.stack(list(losses)).sum()  # type: ignore[call-overload]
+
+    weights = {name: float(getattr(config, f"{name}_weight")) for name in ("content", "style", "tv", "matting")}
+    zero_content = sum(alphas[n] * float(content_loss(torch.zeros_like(p), p, kind)) for n, p in contents.items())
+    zero_style = sum(
+        betas[name] * float((layer.shares * gram_distance(torch.zeros_like(layer.targets), layer.targets, kind)).sum())
+        for name, layer in layers.items()
+        if layer.regions
+    )
+    style_weight = weights["style"] if any(layer.regions for layer in layers.values()) else 0.0
+    return Objective(
+        network=backbone,
+        terms={
+            "content": (content_term, weights["content"]),
+            "style": (style_term, style_weight),
+            "tv": (tv_term, weights["tv"]),
+            "matting": (matting_term, weights["matting"] if content.laplacian is not None else 0.0),
+        },
+        scale=weights["content"] * zero_content + style_weight * zero_style,
+        notes=tuple(note for layer in layers.values() for note in layer.left_out),
+    )
+
+
+def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str, float]:
+    """Layer weights that sum to one."""
+    values = list(weights) if weights is not None else [1.0] * len(layers)
+    return {layer: value / sum(values) for layer, value in zip(layers, values, strict=True)}
+
+
+def _style_layer(
+    layer: str,
+    grid: Sequence[int],
+    content: ContentInput,
+    styles: Sequence[StyleInput],
+    features: Sequence[Features],
+    assignments: Sequence[Assignment],
+) -> _StyleLayer:
+    masks = layer_masks(content.masks, (grid[0], grid[1]))
+    shares = content.masks.mean((1, 2))
+    regions, targets, kept, left_out = [], [], [], []
+    for index, assignment in enumerate(assignments):
+        region = region_of(masks[index])
+        sources = [
+            (source, where)
+            for source in assignment.sources
+            if (where := _source_region(source, styles, features, layer)).area >= MIN_CELLS
+        ]
+        if region.area < MIN_CELLS or not sources:
+            side = "content" if region.area < MIN_CELLS else "style"
+            size = tuple(content.image.shape[:-3:-1])
+            left_out.append(
+                f"{assignment.label!r} is left out of {layer} at {size[0]}×{size[1]}: "
+                f"its {side} region has less than {MIN_CELLS:g} cells there"
+            )
+            continue
+        total = sum(source.weight for source, _ in sources)
+        grams = [
+            source.weight / total * masked_grams(features[source.style][layer][0], [where])[0]
+            for source, where in sources
+        ]
+        regions.append(region)
+        targets.append(torch.stack(grams).sum(0))
+        kept.append(index)
+    stacked = torch.stack(targets) if targets else content.image.new_zeros(0)
+    return _StyleLayer(regions, stacked, shares[kept], left_out)
+
+
+def _source_region(source: Source, styles: Sequence[StyleInput], features: Sequence[Features], layer: str) -> Region:
+    grid = features[source.style][layer].shape[-2:]
+    if source.label is None:
+        return region_of(styles[source.style].image.new_ones(tuple(grid)))
+    mask = styles[source.style].masks[source.label]
+    return region_of(layer_masks(mask[None], (grid[0], grid[1]))[0])

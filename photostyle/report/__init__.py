@@ -1,0 +1,1 @@
+"""Reports: the record of a run, numbers of a picture, sheets and curves."""

@@ -1,0 +1,1 @@
+"""Solvers: the coarse-to-fine schedule, the optimisation over pixels, checkpoints."""

@@ -1,0 +1,77 @@
+"""Checkpoints: a run's state on disk, so that an interrupted run ends as if it had never been interrupted."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from photostyle.errors import OutputError, UsageError
+from photostyle.images import write_atomically
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+_FORMAT = 1
+
+
+def save_checkpoint(path: str | os.PathLike[str], fingerprint: str, state: dict[str, Any]) -> None:
+    """Write a checkpoint; the one before it stays whole until this one is.
+
+    Parameters
+    ----------
+    path : path
+    fingerprint : str
+        What the run depends on (inputs and options), as a hash.
+    state : dict
+        Tensors, numbers, strings, and lists and dicts of them.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written.
+    """
+    payload = {"format": _FORMAT, "fingerprint": fingerprint, "state": state}
+    buffer = io.BytesIO()
+    torch.save(payload, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_checkpoint(path: str | os.PathLike[str], fingerprint: str) -> dict[str, Any]:
+    """Read a checkpoint of the same run.
+
+    Parameters
+    ----------
+    path : path
+    fingerprint : str
+        Must equal the one that the checkpoint was written with.
+
+    Returns
+    -------
+    dict
+        The state.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or it belongs to other inputs or options.
+    OutputError
+        If it is damaged.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f"nothing to resume: {path} doesn't exist; run without --resume")
+    try:
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+        found, state = payload["fingerprint"], payload["state"]
+        version = payload["format"]
+    except Exception as error:  # torch raises whatever its unpickler meets
+        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        raise OutputError(f"checkpoint {path} is damaged ({reason}): delete it and run without --resume") from None
+    if version != _FORMAT or found != fingerprint:
+        raise UsageError(
+            f"checkpoint {path} belongs to a run with other pictures, masks, weights or options: "
+            "give the same ones, or run without --resume"
+        )
+    return dict(state)

@@ -1,0 +1,135 @@
+"""The pixel solver: from a picture to one with a lower loss, iteration by iteration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from photostyle.config import TransferConfig
+from photostyle.errors import DivergedError
+from photostyle.objective.total import Evaluation, Objective
+from photostyle.solvers.adam import Adam
+from photostyle.solvers.lbfgs import LBFGS
+
+__all__ = ["LevelState", "optimise"]
+
+_RUNAWAY = 100.0
+
+
+@dataclass
+class LevelState:
+    """Where the optimisation at one size stands, between two iterations.
+
+    Attributes
+    ----------
+    x : Tensor, shape (1, 3, H, W)
+        The current picture; not yet clipped to [0, 1].
+    best : Tensor, shape (1, 3, H, W)
+        The picture with the lowest loss so far at this level.
+    best_total : float
+        That loss.
+    iteration : int
+        Iterations done at this level.
+    first_total : float
+        The loss at the start of the level.
+    optimizer : mapping
+        The state of the optimiser.
+    converged : bool
+        Whether no lower loss could be found.
+    """
+
+    x: Tensor
+    best: Tensor
+    best_total: float = math.inf
+    iteration: int = 0
+    first_total: float = math.nan
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    converged: bool = False
+
+
+def optimise(
+    objective: Objective,
+    state: LevelState,
+    iterations: int,
+    config: TransferConfig,
+    on_iteration: Callable[[LevelState, Evaluation], None],
+) -> LevelState:
+    """Minimise an objective over the pixels.
+
+    Parameters
+    ----------
+    objective : Objective
+    state : LevelState
+        Where to begin, or to go on; changed in place, consistent whenever ``on_iteration`` is called.
+    iterations : int
+        The iteration of this level at which to stop.
+    config : TransferConfig
+        Resolved: optimiser, learning rate and history.
+    on_iteration : callable
+        Called after each iteration; what it raises ends the run.
+
+    Returns
+    -------
+    LevelState
+        The same object.
+
+    Raises
+    ------
+    DivergedError
+        If the loss becomes NaN or infinite, or exceeds a hundred times what it was at the start.
+    """
+    optimizer = _optimizer(config)
+    if state.optimizer:
+        optimizer.load_state_dict(state.optimizer)
+    evaluate = _checked(objective, config)
+    at = evaluate(state.x)
+    if state.iteration == 0:
+        state.first_total = at.total
+        state.best, state.best_total = state.x.clone(), at.total
+    limit = _RUNAWAY * max(state.first_total, 0.01 * objective.scale)
+    while state.iteration < iterations and not state.converged:
+        found = optimizer.step(state.x, at, evaluate)
+        if found is None:
+            state.converged = True
+            break
+        point, at = found
+        if at.total > limit:
+            raise DivergedError(
+                f"the loss ran away from {state.first_total:.3g} to {at.total:.3g} in iteration "
+                f"{state.iteration + 1} of this level: {_remedy(config)}"
+            )
+        state.x = point
+        state.iteration += 1
+        state.optimizer = optimizer.state_dict()
+        if at.total < state.best_total:
+            state.best, state.best_total = point.clone(), at.total
+        on_iteration(state, at)
+    return state
+
+
+def _optimizer(config: TransferConfig) -> LBFGS | Adam:
+    assert config.learning_rate is not None
+    if config.optimizer == "adam":
+        return Adam(config.learning_rate)
+    return LBFGS(config.learning_rate, config.history)
+
+
+def _checked(objective: Objective, config: TransferConfig) -> Callable[[Tensor], Evaluation]:
+    """Return the objective with a check that loss and gradient are finite."""
+
+    def evaluate(x: Tensor) -> Evaluation:
+        at = objective(x)
+        if not math.isfinite(at.total) or not math.isfinite(float(at.gradient.sum())):
+            terms = ", ".join(f"{name} {value:.3g}" for name, value in at.losses.items())
+            raise DivergedError(f"the loss or its gradient isn't finite any more ({terms}): {_remedy(config)}")
+        return at
+
+    return evaluate
+
+
+def _remedy(config: TransferConfig) -> str:
+    return f"lower --learning-rate (it is {config.learning_rate:g}), or the largest of the weights"

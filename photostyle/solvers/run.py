@@ -1,0 +1,315 @@
+"""A run: through the stages of the schedule, with progress, snapshots, checkpoints and an orderly end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from photostyle.config import TransferConfig
+from photostyle.errors import DivergedError, MemoryLimitError, OutputError
+from photostyle.features import Backbone
+from photostyle.images import fit_longest_side, resize
+from photostyle.objective.matting import matting_laplacian
+from photostyle.objective.targets import ContentInput, StyleInput, build_objective
+from photostyle.objective.total import Evaluation, Objective
+from photostyle.progress import Callback, Message, Snapshot, Step
+from photostyle.regions.labels import LabelMasks
+from photostyle.regions.match import Assignment
+from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
+from photostyle.solvers.pixels import LevelState, optimise
+from photostyle.solvers.schedule import Stage
+from photostyle.solvers.start import start_picture
+
+__all__ = ["Checkpoint", "Problem", "Solution", "build_stage", "solve"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that doesn't depend on the size of a stage.
+
+    Attributes
+    ----------
+    content : ndarray, shape (H, W, 3)
+        sRGB in [0, 1].
+    content_masks : LabelMasks
+        K regions.
+    styles : sequence of ndarray, shape (H', W', 3)
+    style_masks : sequence of LabelMasks or None
+        The regions of each style; None where it is used whole.
+    assignments : sequence of K Assignment
+    backbone : Backbone
+    device : str
+    """
+
+    content: NDArray[np.float32]
+    content_masks: LabelMasks
+    styles: Sequence[NDArray[np.float32]]
+    style_masks: Sequence[LabelMasks | None]
+    assignments: Sequence[Assignment]
+    backbone: Backbone
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run's checkpoint lies, and the hash of what the run depends on."""
+
+    path: Path
+    fingerprint: str
+    resume: bool = False
+
+
+@dataclass
+class Solution:
+    """What a run has reached.
+
+    Attributes
+    ----------
+    image : ndarray of float32, shape (h, w, 3), or None
+        The best picture, clipped to [0, 1], at the size of the last stage; None if nothing was reached.
+    history : list of dict
+        For each iteration its number, stage, size and losses.
+    notes : list of str
+        Decisions, one line each.
+    elapsed : float
+        Seconds, over all parts of a resumed run.
+    stopped : BaseException or None
+        What ended the run before its time: KeyboardInterrupt or DivergedError.
+    """
+
+    image: NDArray[np.float32] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    elapsed: float = 0.0
+    stopped: BaseException | None = None
+
+
+def solve(
+    problem: Problem,
+    stages: Sequence[Stage],
+    config: TransferConfig,
+    callback: Callback,
+    checkpoint: Checkpoint | None = None,
+) -> Solution:
+    """Optimise through all stages.
+
+    Parameters
+    ----------
+    problem : Problem
+    stages : sequence of Stage
+        At least one.
+    config : TransferConfig
+        Resolved.
+    callback : callable
+        Receives a Step after each iteration, Snapshots and Messages.
+    checkpoint : Checkpoint, optional
+        Where to write checkpoints, and whether to go on from one.
+
+    Returns
+    -------
+    Solution
+        Also after Ctrl-C or divergence, with what was reached before.
+
+    Raises
+    ------
+    MemoryLimitError
+        If the memory of the device doesn't suffice.
+    UsageError, OutputError
+        If a checkpoint is to be resumed and can't be.
+    """
+    run = _Run(problem, stages, config, callback, checkpoint)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
+            run.go()
+    except (KeyboardInterrupt, DivergedError) as stop:
+        run.solution.stopped = stop
+        if isinstance(stop, KeyboardInterrupt):
+            run.save()
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        width, height = stages[run.index].size
+        raise MemoryLimitError(
+            f"the memory of {problem.device} doesn't suffice for {width}×{height}: pass a smaller --size"
+        ) from None
+    run.solution.image = run.picture()
+    run.solution.elapsed = run.elapsed()
+    return run.solution
+
+
+class _Run:
+    """The state of a run: which stage, where it stands, and what it has told."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        stages: Sequence[Stage],
+        config: TransferConfig,
+        callback: Callback,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.problem, self.stages, self.config = problem, stages, config
+        self.callback, self.checkpoint = callback, checkpoint
+        self.solution = Solution()
+        self.index = 0
+        self.level: LevelState | None = None
+        self.previous: Tensor | None = None  # the picture that the stage before ended with
+        self.began, self.before = time.monotonic(), 0.0
+        if checkpoint is not None and checkpoint.resume:
+            self._load(load_checkpoint(checkpoint.path, checkpoint.fingerprint))
+
+    def go(self) -> None:
+        """Go through the stages that are left."""
+        while self.index < len(self.stages):
+            stage = self.stages[self.index]
+            objective, content, style = build_stage(self.problem, stage, self.config)
+            for note in objective.notes:
+                self._note(note)
+            if self.level is None:
+                x = self._begin(stage, content, style)
+                self.level = LevelState(x, x.clone())
+            optimise(objective, self.level, stage.iterations, self.config, self._on_iteration)
+            if self.level.converged and self.level.iteration < stage.iterations:
+                self._note(
+                    f"no lower loss can be found at {stage.size[0]}×{stage.size[1]} after "
+                    f"{self.level.iteration} of {stage.iterations} iterations"
+                )
+            self.previous = self.level.best
+            if self.index + 1 == len(self.stages):
+                break
+            self.index, self.level = self.index + 1, None
+
+    def elapsed(self) -> float:
+        """Seconds of work, over all parts of a resumed run."""
+        return self.before + time.monotonic() - self.began
+
+    def picture(self) -> NDArray[np.float32] | None:
+        """Return the best picture so far at the size of the last stage; None before the first iteration is done."""
+        if not self.solution.history:
+            return None
+        best = self.level.best if self.level is not None else self.previous
+        return None if best is None else resize(_to_array(best), self.stages[-1].size)
+
+    def save(self) -> None:
+        """Write a checkpoint, if there is a place for it and something to keep."""
+        if self.checkpoint is None or (self.level is None and self.previous is None):
+            return
+        state = {
+            "stage": self.index,
+            "level": None if self.level is None else {**vars(self.level)},
+            "previous": self.previous,
+            "history": self.solution.history,
+            "notes": self.solution.notes,
+            "elapsed": self.elapsed(),
+        }
+        try:
+            save_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint, state)
+        except OutputError as error:
+            self.callback(Message(f"no checkpoint was written: {error}", "warning"))
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self.index = state["stage"]
+        device = self.problem.device
+        if state["level"] is not None:
+            level: dict[str, Any] = dict(state["level"])
+            level.update({name: level[name].to(device) for name in ("x", "best")})
+            self.level = LevelState(**level)
+        if state["previous"] is not None:
+            self.previous = state["previous"].to(device)
+        self.solution.history = list(state["history"])
+        self.solution.notes = list(state["notes"])
+        self.before = state["elapsed"]
+        self.callback(Message(f"resumed after iteration {len(self.solution.history)}"))
+
+    def _begin(self, stage: Stage, content: Tensor, style: Tensor) -> Tensor:
+        if self.previous is None:
+            config = self.config
+            return start_picture(config.start, content, style, seed=config.seed, noise_share=config.noise_share)
+        if self.previous.shape == content.shape:
+            return self.previous.clone()
+        return _to_tensor(resize(_to_array(self.previous), stage.size), self.problem.device)
+
+    def _on_iteration(self, level: LevelState, at: Evaluation) -> None:
+        stage = self.stages[self.index]
+        solution, config = self.solution, self.config
+        done = sum(s.iterations for s in self.stages[: self.index]) + level.iteration
+        solution.history.append({"iteration": done, "stage": stage.name, "size": list(stage.size), **at.losses})
+        if done in config.snapshots or (config.snapshot_every and done % config.snapshot_every == 0):
+            self.callback(Snapshot(done, _to_array(level.x)))
+        if config.checkpoint_every and done % config.checkpoint_every == 0:
+            self.save()
+        total = sum(s.iterations for s in self.stages)
+        self.callback(Step(stage.name, stage.size, done, total, at.losses, self.elapsed(), self._remaining(level)))
+
+    def _remaining(self, level: LevelState) -> float:
+        """Estimate the seconds left: an iteration costs in proportion to its pixels."""
+
+        def work(stage: Stage, iterations: int) -> float:
+            return float(stage.size[0] * stage.size[1] * iterations)
+
+        stage = self.stages[self.index]
+        done = sum(work(s, s.iterations) for s in self.stages[: self.index]) + work(stage, level.iteration)
+        whole = sum(work(s, s.iterations) for s in self.stages)
+        return self.elapsed() * (whole / done - 1.0)
+
+    def _note(self, text: str) -> None:
+        if text not in self.solution.notes:
+            self.solution.notes.append(text)
+            self.callback(Message(text))
+
+
+def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple[Objective, Tensor, Tensor]:
+    """Bring content, styles and masks to a stage's size and build its objective.
+
+    Parameters
+    ----------
+    problem : Problem
+    stage : Stage
+    config : TransferConfig
+        Resolved.
+
+    Returns
+    -------
+    objective : Objective
+    content, style : Tensor, shape (1, 3, H, W)
+        The content, and the first style stretched to the same size, to start from.
+    """
+    device = problem.device
+    content = resize(problem.content, stage.size)
+    masks = torch.from_numpy(problem.content_masks.resized(stage.size).masks).to(device)
+    laplacian = matting_laplacian(content) if stage.matting else None
+    styles = []
+    for picture, labels in zip(problem.styles, problem.style_masks, strict=True):
+        longest = max(32, round(max(stage.size) * config.style_scale))
+        size = fit_longest_side((picture.shape[1], picture.shape[0]), longest)
+        by_label: dict[str, Tensor] = {}
+        if labels is not None:
+            small = torch.from_numpy(labels.resized(size).masks).to(device)
+            by_label = dict(zip(labels.labels, small, strict=True))
+        styles.append(StyleInput(_to_tensor(resize(picture, size), device), by_label))
+    image = _to_tensor(content, device)
+    objective = build_objective(
+        problem.backbone, ContentInput(image, masks, laplacian), styles, problem.assignments, config
+    )
+    return objective, image, _to_tensor(resize(problem.styles[0], stage.size), device)
+
+
+def _to_tensor(picture: NDArray[np.float32], device: str) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].to(device)
+
+
+def _to_array(x: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = x[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    return np.ascontiguousarray(array)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "not enough memory" in str(error)
