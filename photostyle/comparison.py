@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from photostyle.config import TransferConfig
 from photostyle.errors import UsageError
 from photostyle.images import resize
-from photostyle.pipeline import PictureSource, Prepared, Result, prepare, run_prepared
+from photostyle.pipeline import Result, run_prepared
+from photostyle.preparation import PictureSource, Prepared, prepare
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.curves import loss_curves
@@ -81,7 +82,7 @@ def compare(
     prepared = {"segmented": segmented, "unsegmented": unsegmented}
     if segmented.config.mode == "photo":
         for name in ("segmented", "unsegmented"):
-            without = replace(prepared[name].config, matting_weight=0.0)
+            without = replace(prepared[name].config, matting_weight=0.0, smoothing=0.0)
             prepared[f"{name}-no-matting"] = replace(prepared[name], config=without)
     results: dict[str, Result] = {}
     for number, (name, each) in enumerate(prepared.items(), 1):

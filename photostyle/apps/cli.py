@@ -32,6 +32,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -133,7 +134,7 @@ def transfer_command(
             )
         except (Interrupted, DivergedError) as stop:
             if stop.result is None:
-                raise
+                raise type(stop)(f"{stop} before there was anything to keep") from None
             save_result(stop.result, output, overwrite=replace)
             raise type(stop)(f"{stop}; {_kept(stop, output, checkpoint)}", stop.result) from None
     save_result(result, output, overwrite=replace)
@@ -251,6 +252,8 @@ def main() -> None:
     code: Any = 0
     try:
         code = app(standalone_mode=False, prog_name="photostyle")
+        if code == Interrupted.exit_code:  # Typer's own answer to a Ctrl-C
+            raise KeyboardInterrupt
     except PhotostyleError as error:
         code = _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -14,9 +14,11 @@ from photostyle.features.weights import fetch_model, list_models, verify_model
 
 __all__ = ["models_app"]
 
-models_app = typer.Typer(no_args_is_help=True, help="List, fetch and verify pretrained weights.")
+models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch and verify pretrained weights.")
 
-NameArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", show_default=False)]
+NameArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME...]", help="Registered names, such as vgg16.", show_default=False)
+]
 
 
 @models_app.command("list")

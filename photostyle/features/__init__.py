@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -59,6 +60,7 @@ def load_backbone(
     weights: str | None = None,
     weights_preprocessing: str | None = None,
     pooling: str = "average",
+    padding: Literal["zeros", "replicate"] = "zeros",
     offline: bool = False,
     callback: Callback = ignore,
 ) -> Backbone:
@@ -76,6 +78,8 @@ def load_backbone(
         What that file expects, "torchvision" or "caffe".
     pooling : str
         "average" or "max".
+    padding : str
+        "zeros" or "replicate", of a VGG's first convolution; see :class:`VGG`.
     offline : bool
         Never fetch.
     callback : callable
@@ -97,7 +101,7 @@ def load_backbone(
                 f"weights {weights} are those of {loaded.architecture}, but --backbone is {name}: "
                 f"pass --backbone {loaded.architecture}"
             )
-        vgg = VGG(loaded, (*content, *style), pooling)
+        vgg = VGG(loaded, (*content, *style), pooling, padding)
         return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin)
     if content_layers is None or style_layers is None:
         raise UsageError(f"backbone {name!r} has no default layers: pass --content-layers and --style-layers")

@@ -82,6 +82,10 @@ class Classifier(nn.Module):
         for module in self.extractor.modules():
             if hasattr(module, "inplace"):
                 module.inplace = False
+        for node in self.extractor.graph.nodes:
+            if node.kwargs.get("inplace"):
+                node.update_kwarg("inplace", False)
+        self.extractor.recompile()
         self.preprocessing = PREPROCESSINGS[preprocessing or "torchvision"]
         prep = self.preprocessing
         self.register_buffer("mean", torch.tensor(prep.mean).view(1, 3, 1, 1), persistent=False)
@@ -93,6 +97,11 @@ class Classifier(nn.Module):
         if self.preprocessing.order == "bgr":
             x = x.flip(1)
         features: dict[str, Tensor] = self.extractor((x * self.preprocessing.scale - self.mean) / self.std)
+        if len(features) < len(self.layers):
+            missing = min(self.layers - set(features))
+            raise UsageError(
+                f"layer {missing!r} is another name of a layer that is named already: leave one of them out"
+            )
         for layer, value in features.items():
             if value.dim() != 4:
                 raise UsageError(f"layer {layer!r} gives shape {tuple(value.shape)}, but a feature map is needed")

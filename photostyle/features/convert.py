@@ -220,5 +220,5 @@ def _not_a_vgg(path: str, found: str) -> WeightsError:
 
 
 def _some(names: Any) -> str:
-    names = list(names)
+    names = sorted(names)
     return ", ".join(map(repr, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -8,6 +8,7 @@ the ReLU (theirs works in place): here ``relu1_1``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from photostyle.features.weights import Weights
 
 __all__ = ["VGG", "layer_names"]
 
+_Padding = Literal["zeros", "replicate"]
 _POOLING: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, "max": functional.max_pool2d}
 
 
@@ -52,6 +54,9 @@ class VGG(nn.Module):
         The names of the layers to return.
     pooling : str
         "average" (Gatys et al.: "slightly more appealing results") or "max".
+    padding : str
+        How the first convolution sees beyond the border: "zeros", as the network was trained, or "replicate". Zeros
+        are an edge to it, which draws a dark frame into an optimised picture; the last pixels, repeated, are none.
 
     Raises
     ------
@@ -62,7 +67,9 @@ class VGG(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, weights: Weights, layers: Sequence[str], pooling: str = "average") -> None:
+    def __init__(
+        self, weights: Weights, layers: Sequence[str], pooling: str = "average", padding: _Padding = "zeros"
+    ) -> None:
         super().__init__()
         names = layer_names(weights.architecture)
         for layer in layers:
@@ -80,7 +87,8 @@ class VGG(nn.Module):
             if f"{name}.weight" not in weights.tensors:
                 raise UsageError(f"layer {name!r} is not in the weights {weights.name}: they end before it")
             kernel, bias = weights.tensors[f"{name}.weight"], weights.tensors[f"{name}.bias"]
-            convolution = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
+            mode = padding if name == "conv1_1" else "zeros"
+            convolution = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1, padding_mode=mode)
             convolution.load_state_dict({"weight": kernel, "bias": bias})
             self.convolutions[name] = convolution
         self.preprocessing = weights.preprocessing

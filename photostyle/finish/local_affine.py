@@ -9,6 +9,7 @@ may be found on small pictures and applied to the large one (He & Sun 2015).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-__all__ = ["apply_affine", "fit_affine", "lift"]
+__all__ = ["apply_affine", "fit_affine", "lift", "smoothing_radius"]
 
 _Array = NDArray[np.floating[Any]]
 _ROWS = 256  # of the large picture, treated at once: bounds the memory
@@ -68,7 +69,12 @@ def apply_affine(maps: _Array, guide: _Array) -> NDArray[np.float32]:
     return out.astype(np.float32, copy=False)
 
 
-def lift(result: _Array, small: _Array, large: _Array, radius: int = 3, epsilon: float = 1e-4) -> NDArray[np.float32]:
+def smoothing_radius(shape: Sequence[int]) -> int:
+    """Return the radius that suits a picture of shape (H, W, …): a fortieth of the longest side."""
+    return max(1, round(max(shape[:2]) / 40))
+
+
+def lift(result: _Array, small: _Array, large: _Array, radius: int, epsilon: float) -> NDArray[np.float32]:
     """Carry a result over to the content at another resolution.
 
     Parameters

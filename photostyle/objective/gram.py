@@ -46,7 +46,7 @@ def region_of(mask: Tensor) -> Region:
     flat = mask.reshape(-1)
     cells = torch.nonzero(flat).squeeze(1)
     weights = flat[cells]
-    return Region(cells, weights, float(weights.sum(dtype=torch.float64)))
+    return Region(cells, weights, float(weights.cpu().sum(dtype=torch.float64)))
 
 
 class _WeightedGrams(torch.autograd.Function):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from photostyle.config import TransferConfig
+from photostyle.errors import RegionError
 from photostyle.features import Backbone
 from photostyle.objective.content import content_loss
 from photostyle.objective.gram import MIN_CELLS, Region, gram_distance, masked_grams, region_of, style_loss
@@ -82,6 +83,11 @@ def build_objective(
     Returns
     -------
     Objective
+
+    Raises
+    ------
+    RegionError
+        If nothing is left to optimise.
     """
     kind = config.normalisation
     with torch.no_grad():
@@ -126,6 +132,11 @@ def build_objective(
         if layer.regions
     )
     style_weight = weights["style"] if any(layer.regions for layer in layers.values()) else 0.0
+    if not style_weight and not weights["content"]:
+        raise RegionError(
+            f"no region has {MIN_CELLS:g} cells on any style layer, and the content weight is 0: nothing is left to "
+            "optimise; take a larger --size, fewer regions, or shallower --style-layers"
+        )
     return Objective(
         network=backbone,
         terms={

@@ -22,6 +22,9 @@ REST = "rest"
 """The name that stands, in a mapping, for all labels that it doesn't name."""
 
 
+_Names = dict[str, str]
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a style comes from.
@@ -89,9 +92,9 @@ def match_labels(
     """
     mapping = dict(mapping or {})
     _check_mapping(content, mapping)
-    matched = [None if style is None else _rename_by_color(content, style) for style in styles]
+    matched = [None if style is None else _names_in(content, style) for style in styles]
     shares = list(weights) if weights is not None else [1.0] * len(styles)
-    free = [index for index in range(len(styles)) if index not in mapping.values()]
+    free = [index for index in range(len(styles)) if index not in mapping.values() and shares[index] > 0]
     if not mapping:
         _check_common(content, matched)
     assignments, notes = [], []
@@ -109,7 +112,7 @@ def match_labels(
         total = sum(shares[source.style] for source in sources)
         assignments.append(Assignment(label, tuple(replace(s, weight=shares[s.style] / total) for s in sources)))
     taken = {(source.style, source.label) for a in assignments for source in a.sources}
-    for index, style in enumerate(matched):
+    for index, style in enumerate(styles):
         unused = [label for label in (style.labels if style else ()) if (index, label) not in taken]
         if unused and not any(s == (index, None) for s in taken):
             notes.append(f"unused in style {index + 1}: {', '.join(map(repr, unused))} (not in the content)")
@@ -117,21 +120,15 @@ def match_labels(
 
 
 def _sources(
-    label: str, candidates: Sequence[int], styles: Sequence[LabelMasks | None], *, mapped: bool
+    label: str, candidates: Sequence[int], styles: Sequence[_Names | None], *, mapped: bool
 ) -> tuple[list[Source], str | None]:
     for name in (label, *relatives(label)):
         if mapped and name != label:
             break
-        having = [
-            Source(index, name, 1.0)
-            for index in candidates
-            if name in (style.labels if (style := styles[index]) else ())
-        ]
+        having = [Source(index, own, 1.0) for index in candidates if (own := (styles[index] or {}).get(name))]
         if having:
-            return (
-                having,
-                None if name == label else f"has no counterpart in the style; it takes the style of {name!r}",
-            )
+            note = f"has no counterpart in the style; it takes the style of {name!r}"
+            return having, None if name == label else note
     whole = [Source(index, None, 1.0) for index in candidates if styles[index] is None]
     if whole:
         return whole, None
@@ -150,27 +147,31 @@ def _check_mapping(content: LabelMasks, mapping: Mapping[str, int]) -> None:
             )
 
 
-def _check_common(content: LabelMasks, styles: Sequence[LabelMasks | None]) -> None:
+def _check_common(content: LabelMasks, styles: Sequence[_Names | None]) -> None:
     """Masks on both sides that have nothing in common are a mistake, not a wish for the global style."""
     masked = [style for style in styles if style is not None]
     if not masked or len(masked) < len(styles):
         return
     wanted = {name for label in content.labels for name in (label, *relatives(label))}
-    if not any(wanted & set(style.labels) for style in masked):
-        theirs = sorted({label for style in masked for label in style.labels})
+    if not any(wanted & set(style) for style in masked):
+        theirs = sorted({label for style in masked for label in style})
         raise RegionError(
             f"the style masks share no label with the content's: content has {_names(content.labels)}, style has "
             f"{_names(theirs)}; use the same colours or indices on both sides, or name them in a legend"
         )
 
 
-def _rename_by_color(content: LabelMasks, style: LabelMasks) -> LabelMasks:
-    """Match by colour where no name is shared: an indexed map without a legend against a colour map."""
-    if set(content.labels) & set(style.labels):
-        return style
-    by_color = {color: label for label, color in content.colors.items()}
-    names = tuple(by_color.get(style.colors.get(label, ""), label) for label in style.labels)
-    return style if names == style.labels or len(set(names)) < len(names) else replace(style, labels=names, colors={})
+def _names_in(content: LabelMasks, style: LabelMasks) -> _Names:
+    """Return the style's labels by the names under which the content may ask for them.
+
+    Where no name is shared, a content label asks for the style label of its colour: an indexed map without a legend
+    matches a colour map.
+    """
+    names = {label: label for label in style.labels}
+    if set(content.labels) & set(names):
+        return names
+    by_color = {color: label for label, color in style.colors.items()}
+    return names | {label: by_color[color] for label, color in content.colors.items() if color in by_color}
 
 
 def _names(labels: Iterable[str]) -> str:

@@ -45,7 +45,8 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int
         panel.set_title(name, fontsize=9)
         panel.set_xlabel("iteration", fontsize=8)
         panel.tick_params(labelsize=7)
-        panel.legend(fontsize=7)
+        if terms:
+            panel.legend(fontsize=7)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba(), dtype=np.float32)  # type: ignore[no-untyped-call]

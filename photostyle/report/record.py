@@ -17,7 +17,7 @@ from photostyle.config import TransferConfig
 
 if TYPE_CHECKING:
     from photostyle.images import Picture
-    from photostyle.pipeline import Prepared
+    from photostyle.preparation import Prepared
     from photostyle.regions.labels import LabelMasks
     from photostyle.solvers.run import Solution
 
@@ -73,7 +73,9 @@ def run_record(prepared: Prepared, solution: Solution, seconds: float) -> dict[s
         ],
         "size": list(prepared.size),
         "solve_size": list(prepared.solve_size),
-        "assignments": [asdict(assignment) for assignment in problem.assignments],
+        "assignments": [
+            {"label": a.label, "sources": [asdict(source) for source in a.sources]} for a in problem.assignments
+        ],
         "notes": [*prepared.notes, *solution.notes],
         "backbone": {
             "name": problem.backbone.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -43,8 +44,8 @@ class Adam:
         return point, evaluate(point)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on: the moments."""
-        return self.optimizer.state_dict() if self.optimizer else {}
+        """Return what is needed to go on: the moments, as they are now."""
+        return copy.deepcopy(self.optimizer.state_dict()) if self.optimizer else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state that :meth:`state_dict` returned."""

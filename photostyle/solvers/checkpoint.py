@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -15,6 +16,7 @@ from photostyle.images import write_atomically
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
 _FORMAT = 1
+_DIGEST = hashlib.sha256().digest_size  # the file begins with the SHA-256 of all that follows
 
 
 def save_checkpoint(path: str | os.PathLike[str], fingerprint: str, state: dict[str, Any]) -> None:
@@ -36,7 +38,8 @@ def save_checkpoint(path: str | os.PathLike[str], fingerprint: str, state: dict[
     payload = {"format": _FORMAT, "fingerprint": fingerprint, "state": state}
     buffer = io.BytesIO()
     torch.save(payload, buffer)
-    write_atomically(path, buffer.getvalue())
+    data = buffer.getvalue()
+    write_atomically(path, hashlib.sha256(data).digest() + data)
 
 
 def load_checkpoint(path: str | os.PathLike[str], fingerprint: str) -> dict[str, Any]:
@@ -63,7 +66,11 @@ def load_checkpoint(path: str | os.PathLike[str], fingerprint: str) -> dict[str,
     if not Path(path).is_file():
         raise UsageError(f"nothing to resume: {path} doesn't exist; run without --resume")
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        content = Path(path).read_bytes()
+        digest, data = content[:_DIGEST], content[_DIGEST:]
+        if hashlib.sha256(data).digest() != digest:
+            raise ValueError("its SHA-256 is not the one that it was written with")
+        payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         found, state = payload["fingerprint"], payload["state"]
         version = payload["format"]
     except Exception as error:  # torch raises whatever its unpickler meets

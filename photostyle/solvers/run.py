@@ -163,11 +163,11 @@ class _Run:
         self.level: LevelState | None = None
         self.previous: Tensor | None = None  # the picture that the stage before ended with
         self.began, self.before = time.monotonic(), 0.0
-        if checkpoint is not None and checkpoint.resume:
-            self._load(load_checkpoint(checkpoint.path, checkpoint.fingerprint))
 
     def go(self) -> None:
         """Go through the stages that are left."""
+        if self.checkpoint is not None and self.checkpoint.resume:
+            self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint))
         while self.index < len(self.stages):
             stage = self.stages[self.index]
             objective, content, style = build_stage(self.problem, stage, self.config)
@@ -192,8 +192,8 @@ class _Run:
         return self.before + time.monotonic() - self.began
 
     def picture(self) -> NDArray[np.float32] | None:
-        """Return the best picture so far at the size of the last stage; None before the first iteration is done."""
-        if not self.solution.history:
+        """Return the best picture so far at the size of the last stage; None if it ended before any iteration."""
+        if self.solution.stopped is not None and not self.solution.history:
             return None
         best = self.level.best if self.level is not None else self.previous
         return None if best is None else resize(_to_array(best), self.stages[-1].size)

@@ -1,0 +1,151 @@
+"""Everything of a transfer that can fail early: inputs read and checked, regions matched, the backbone loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from photostyle.config import TransferConfig, resolve
+from photostyle.errors import ImageError, UsageError
+from photostyle.features import load_backbone
+from photostyle.images import Picture, fit_longest_side, read_picture
+from photostyle.progress import Callback, Message, ignore
+from photostyle.regions.match import match_labels
+from photostyle.regions.source import ContentMask, StyleMask, read_regions
+from photostyle.solvers.run import Problem
+
+__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare"]
+
+PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor
+
+MIN_SIDE = 32
+"""The shorter side that a picture must have at the size at which it is worked on."""
+
+_ARTISTIC_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A transfer that is ready to be solved: nothing that can fail early is left."""
+
+    problem: Problem
+    content: Picture
+    styles: tuple[Picture, ...]
+    config: TransferConfig
+    size: tuple[int, int]
+    solve_size: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+def prepare(
+    content: PictureSource,
+    style: PictureSource | Sequence[PictureSource] = (),
+    *,
+    map: Mapping[str, PictureSource] | None = None,
+    content_mask: ContentMask | None = None,
+    style_mask: StyleMask | Sequence[StyleMask | None] | None = None,
+    config: TransferConfig | None = None,
+    callback: Callback = ignore,
+    **options: Any,
+) -> Prepared:
+    """Read and check all inputs of a transfer, find and match the regions, and load the backbone.
+
+    Parameters and errors are those of :func:`photostyle.transfer`.
+    """
+    config = resolve(_with_options(config or TransferConfig(), options))
+    device = _device(config.device)
+    mapping = dict(map or {})
+    plain: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
+    if not plain and not mapping:
+        raise UsageError("no style was given: name a STYLE picture, or give regions theirs with --map LABEL=FILE")
+    picture = read_picture(content, role="content picture")
+    styles = [read_picture(s, role="style picture") for s in (*plain, *mapping.values())]
+    if config.style_weights is not None and len(config.style_weights) != len(plain):
+        raise UsageError(
+            f"--style-weights has {len(config.style_weights)} values, but there are {len(plain)} STYLE pictures"
+        )
+    size, solve_size = _sizes(picture, config)
+    for each in styles:
+        _check_side(each, fit_longest_side(each.size, max(32, round(max(solve_size) * config.style_scale))))
+    regions = read_regions(
+        picture,
+        styles,
+        regions=config.regions,
+        content_mask=content_mask,
+        style_mask=style_mask,
+        mapped=len(mapping),
+        photo=config.mode == "photo",
+    )
+    assignments, decisions = match_labels(
+        regions.content,
+        regions.styles,
+        weights=[*(config.style_weights or [1.0] * len(plain)), *[1.0] * len(mapping)],
+        mapping={label: len(plain) + index for index, label in enumerate(mapping)},
+    )
+    notes = [note for p in (picture, *styles) for note in p.notes] + [*regions.notes, *decisions]
+    for note in notes:
+        callback(Message(note))
+    backbone = load_backbone(
+        config.backbone,
+        content_layers=config.content_layers,
+        style_layers=config.style_layers,
+        weights=config.weights,
+        weights_preprocessing=config.weights_preprocessing,
+        pooling=config.pooling,
+        padding="zeros" if config.padding == "zeros" else "replicate",
+        offline=config.offline,
+        callback=callback,
+    )
+    for kind in ("content", "style"):
+        layers, weights = getattr(backbone, f"{kind}_layers"), getattr(config, f"{kind}_layer_weights")
+        if weights is not None and len(weights) != len(layers):
+            raise UsageError(f"--{kind}-layer-weights has {len(weights)} values, but there are {len(layers)} layers")
+    backbone.network.to(device)
+    problem = Problem(
+        picture.rgb, regions.content, [s.rgb for s in styles], regions.styles, assignments, backbone, device
+    )
+    return Prepared(problem, picture, tuple(styles), config, size, solve_size, tuple(notes))
+
+
+def _with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:
+    known = TransferConfig.__dataclass_fields__
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UsageError(f"unknown option {unknown[0]!r}; allowed are: {', '.join(known)}")
+    changes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in options.items()}
+    return replace(config, **changes)
+
+
+def _sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the size of the result, and the size up to which it is optimised."""
+    longest = config.size
+    if longest is None:
+        longest = max(content.size) if config.mode == "photo" else min(max(content.size), _ARTISTIC_SIZE)
+    size = content.size if longest == max(content.size) else fit_longest_side(content.size, longest)
+    solve_size = fit_longest_side(size, min(max(size), config.solve_size or max(size)))
+    _check_side(content, solve_size)
+    return size, solve_size
+
+
+def _check_side(picture: Picture, size: tuple[int, int]) -> None:
+    if min(size) < MIN_SIDE:
+        raise ImageError(
+            f"{picture.name} is {picture.size[0]}×{picture.size[1]} and would be worked on at {size[0]}×{size[1]}, "
+            f"but each side needs at least {MIN_SIDE} pixels: take a larger or less narrow picture, or a larger --size"
+        )
+
+
+def _device(name: str) -> str:
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, there in available.items() if there)
+    if not available[name]:
+        there = ", ".join(device for device, is_there in available.items() if is_there)
+        raise UsageError(f"--device {name} is not available here; available: {there}")
+    return name

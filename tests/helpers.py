@@ -1,0 +1,147 @@
+"""Small pictures, a small network, and a callback that keeps what it hears."""
+
+from __future__ import annotations
+
+import functools
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from photostyle.features.registry import PREPROCESSINGS
+from photostyle.features.vgg import VGG
+from photostyle.features.weights import Weights
+from photostyle.objective.total import Evaluation
+from photostyle.progress import Event, Message, Snapshot, Step
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+LAYERS = {"content_layers": ("relu2_1",), "style_layers": ("relu1_1", "relu2_1")}
+LAYER_FLAGS = ["--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1"]
+TERMS = {"content", "style", "tv", "matting"}
+
+
+def picture(width: int = 64, height: int = 48, seed: int = 0) -> NDArray[np.float32]:
+    """A smooth picture with edges: waves of three colours and a bright block."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / max(width, height)
+    channels = []
+    for _ in range(3):
+        fx, fy, phase = rng.uniform(2, 9), rng.uniform(2, 9), rng.uniform(0, 6)
+        channels.append(0.5 + 0.35 * np.sin(fx * x * 6 + fy * y * 6 + phase))
+    out = np.stack(channels, axis=-1)
+    out[height // 3 : height // 2, width // 4 : width // 2] += rng.uniform(-0.3, 0.3, 3)
+    return np.clip(out, 0, 1).astype(np.float32)
+
+
+def image(width: int = 64, height: int = 48, seed: int = 0) -> Image.Image:
+    """The same as an 8-bit picture."""
+    return Image.fromarray(np.round(picture(width, height, seed) * 255).astype(np.uint8))
+
+
+def save(path: Path, width: int = 64, height: int = 48, seed: int = 0) -> Path:
+    """The same as a file."""
+    image(width, height, seed).save(path)
+    return path
+
+
+def indexed_mask(path: Path, labels: Mapping[int, str] | None, array: NDArray[np.integer[Any]]) -> Path:
+    """Write an indexed label map, with a legend if names are given."""
+    mask = Image.fromarray(array.astype(np.uint8))
+    mask.putpalette([value for index in range(256) for value in (index * 37 % 256, index * 91 % 256, index)])
+    mask.save(path)
+    if labels is not None:
+        path.with_suffix(".json").write_text(json.dumps({"labels": {str(k): v for k, v in labels.items()}}))
+    return path
+
+
+def halves(width: int = 64, height: int = 48) -> NDArray[np.int64]:
+    """Two regions: 0 above, 1 below."""
+    array = np.zeros((height, width), dtype=np.int64)
+    array[height // 2 :] = 1
+    return array
+
+
+@functools.cache
+def _tensors() -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"conv1_1": (64, 3), "conv1_2": (64, 64), "conv2_1": (128, 64)}
+    tensors = {}
+    for name, (outputs, inputs) in shapes.items():
+        weight = torch.randn((outputs, inputs, 3, 3), generator=generator) * (2 / (9 * inputs)) ** 0.5
+        tensors |= {f"{name}.weight": weight, f"{name}.bias": torch.zeros(outputs)}
+    return tensors
+
+
+def tiny_network(*layers: str) -> VGG:
+    """The first convolutions of a VGG-16 with random weights."""
+    weights = Weights("tiny", "vgg16", _tensors(), PREPROCESSINGS["torchvision"], "0" * 64, "tests")
+    return VGG(weights, layers)
+
+
+def tiny_weights(folder: Path) -> Path:
+    """The same as a file for --weights."""
+    path = folder / "tiny.safetensors"
+    if not path.exists():
+        save_file(_tensors(), path)
+    return path
+
+
+class Log:
+    """A callback that keeps all events, and may stop the run as Ctrl-C does."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, Step) and event.iteration == self.stop_after:
+            raise KeyboardInterrupt
+
+    @property
+    def steps(self) -> list[Step]:
+        return [event for event in self.events if isinstance(event, Step)]
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        return [event for event in self.events if isinstance(event, Snapshot)]
+
+    @property
+    def messages(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, Message)]
+
+
+class Counted:
+    """A function of a few numbers as an objective; counts how often it is evaluated."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.points: list[Tensor] = []
+
+    def __call__(self, x: Tensor) -> Evaluation:
+        self.points.append(x.clone())
+        x = x.detach().requires_grad_()
+        total = self.function(x)
+        (gradient,) = torch.autograd.grad(total, x)
+        return Evaluation(total.item(), gradient, {"total": total.item()})
+
+
+def png_header(path: Path, width: int, height: int) -> Path:
+    """A PNG that promises a size and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    return path

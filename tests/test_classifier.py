@@ -1,0 +1,199 @@
+"""Torchvision classifiers as sources of features: a ResNet-18 with random weights."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from photostyle.errors import UsageError, WeightsError
+from photostyle.features import load_backbone
+from photostyle.features.classifier import Classifier
+
+LAYERS = ("relu", "layer1", "layer2.0.conv1")
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    """A network whose batch normalisation is not the identity."""
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(weights=None).eval()
+    generator = torch.Generator().manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.copy_(0.1 * torch.randn(module.running_mean.shape, generator=generator))
+            module.running_var.copy_(0.5 + torch.rand(module.running_var.shape, generator=generator))
+    return network.requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def file(resnet, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(resnet.state_dict(), path)
+    return str(path)
+
+
+def picture(height=40, width=36):
+    return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(2))
+
+
+def prepared(x, preprocessing="torchvision"):
+    if preprocessing == "torchvision":
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        return (x - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
+    return 255 * x[:, [2, 1, 0]] - torch.tensor([104.00699, 116.66877, 122.67892]).view(1, 3, 1, 1)
+
+
+def by_hand(resnet, x, pooling):
+    """The start of a ResNet, step by step."""
+    pool = nn.AvgPool2d(3, 2, 1) if pooling == "average" else nn.MaxPool2d(3, 2, 1)
+    stem = resnet.bn1(resnet.conv1(x))
+    after = stem.clamp_min(0)
+    pooled = pool(after)
+    first = resnet.layer1(pooled)
+    return {
+        "bn1": stem,
+        "relu": after,
+        "maxpool": pooled,
+        "layer1": first,
+        "layer2.0.conv1": resnet.layer2[0].conv1(first),
+    }
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("preprocessing", [None, "torchvision", "caffe"])
+def test_nodes_are_the_network_s_own(resnet, file, pooling, preprocessing):
+    layers = ["bn1", "relu", "maxpool", "layer1", "layer2.0.conv1"]
+    expected = by_hand(resnet, prepared(picture(), preprocessing or "torchvision"), pooling)
+    found = Classifier("resnet18", layers, file, pooling, preprocessing)(picture())
+    assert set(found) == set(layers)
+    for layer in layers:
+        scale = expected[layer].abs().max().item()
+        np.testing.assert_allclose(found[layer], expected[layer], atol=1e-5 * scale, err_msg=layer)
+
+
+def test_average_pooling_takes_the_place_of_max_pooling(file):
+    average = Classifier("resnet18", ["maxpool"], file, "average")
+    assert not any(isinstance(module, nn.MaxPool2d) for module in average.modules())
+    pools = [module for module in average.modules() if isinstance(module, nn.AvgPool2d)]
+    assert [(pool.kernel_size, pool.stride, pool.padding) for pool in pools] == [(3, 2, 1)]
+    maximum = Classifier("resnet18", ["maxpool"], file, "max")
+    assert any(isinstance(module, nn.MaxPool2d) for module in maximum.modules())
+    assert (maximum(picture())["maxpool"] - average(picture())["maxpool"]).min() >= 0
+
+
+def test_a_response_before_a_relu_is_not_overwritten(file):
+    found = Classifier("resnet18", ["bn1", "relu"], file)(picture())
+    assert found["bn1"].min() < 0
+    assert torch.equal(found["relu"], found["bn1"].clamp_min(0))
+
+
+def test_nothing_deeper_is_computed(file):
+    network = Classifier("resnet18", ["layer1"], file)
+    names = {name for name, _ in network.extractor.named_modules()}
+    assert "layer1" in names
+    assert not names & {"layer2", "layer3", "layer4", "fc"}
+
+
+def test_no_gradient_for_weights_but_for_the_picture(file):
+    network = Classifier("resnet18", ["layer1"], file)
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert not network.extractor.training
+    x = picture().requires_grad_()
+    network(x)["layer1"].square().sum().backward()
+    assert torch.isfinite(x.grad).all()
+    assert x.grad.abs().max() > 0
+
+
+def test_as_a_backbone(file):
+    backbone = load_backbone("resnet18", content_layers=["layer1"], style_layers=["relu", "layer1"], weights=file)
+    assert backbone.name == "resnet18"
+    assert backbone.content_layers == ("layer1",)
+    assert backbone.style_layers == ("relu", "layer1")
+    assert backbone.origin == file
+    with open(file, "rb") as opened:  # noqa: PTH123 - a plain read
+        assert backbone.sha256 == hashlib.sha256(opened.read()).hexdigest()
+    assert {layer: tuple(value.shape) for layer, value in backbone(picture()).items()} == {
+        "relu": (1, 64, 20, 18),
+        "layer1": (1, 64, 10, 9),
+    }
+
+
+@pytest.mark.parametrize("name", ["resnet9000", "VGG16", ""])
+def test_an_unknown_classifier(name):
+    words = f"backbone '{name}' is unknown; allowed are vgg16, vgg19 and torchvision's models, such as resnet50"
+    with pytest.raises(UsageError, match=words):
+        load_backbone(name, content_layers=["layer1"], style_layers=["layer1"])
+
+
+@pytest.mark.parametrize("given", [{}, {"content_layers": ["layer1"]}, {"style_layers": ["layer1"]}])
+def test_a_classifier_has_no_default_layers(file, given):
+    with pytest.raises(UsageError, match="'resnet18' has no default layers: pass --content-layers and --style-layers"):
+        load_backbone("resnet18", weights=file, **given)
+
+
+@pytest.mark.parametrize("layer", ["layer9", "layer1.7", "relu1_1", "lay"])
+def test_an_unknown_node(file, layer):
+    with pytest.raises(UsageError, match=rf"layer '{layer}' is unknown; resnet18 has \d+ nodes: conv1, bn1, relu, "):
+        Classifier("resnet18", ["layer1", layer], file)
+
+
+def test_a_node_that_is_no_feature_map(file):
+    network = Classifier("resnet18", ["flatten"], file)
+    with pytest.raises(UsageError, match=r"layer 'flatten' gives shape \(1, 512\), but a feature map is needed"):
+        network(picture())
+
+
+def test_weights_of_another_network(resnet, tmp_path):
+    state = resnet.state_dict()
+    state["conv1.weight"] = state["conv1.weight"][:, :, 1:-1, 1:-1].clone()
+    torch.save(state, tmp_path / "other.pth")
+    with pytest.raises(WeightsError) as caught:
+        Classifier("resnet18", ["layer1"], str(tmp_path / "other.pth"))
+    assert "other.pth don't fit the backbone resnet18" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_there(tmp_path):
+    with pytest.raises(WeightsError, match=r"nothing\.pth does not exist"):
+        Classifier("resnet18", ["layer1"], str(tmp_path / "nothing.pth"))
+
+
+def test_offline_without_a_file():
+    words = "resnet18 needs torchvision's weights, but --offline forbids fetching: give --weights FILE"
+    with pytest.raises(WeightsError, match=words):
+        load_backbone("resnet18", content_layers=["layer1"], style_layers=["layer1"], offline=True)
+
+
+def test_offline_with_a_file(file):
+    load_backbone("resnet18", content_layers=["layer1"], style_layers=["layer1"], weights=file, offline=True)
+
+
+def test_a_fetch_that_fails(monkeypatch):
+    from torchvision.models import ResNet18_Weights
+
+    def fail(self, *arguments, **options):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", fail)
+    with pytest.raises(WeightsError, match=r"weights of resnet18 can't be fetched \(no route to host\): check"):
+        Classifier("resnet18", ["layer1"])
+
+
+def test_torchvision_s_own_weights_are_checked(monkeypatch, resnet):
+    from torchvision.models import ResNet18_Weights
+
+    asked = {}
+
+    def state_dict(self, *arguments, **options):
+        asked.update(options, name=str(self))
+        return resnet.state_dict()
+
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", state_dict)
+    network = Classifier("resnet18", ["layer1"])
+    assert asked == {"progress": False, "check_hash": True, "name": "ResNet18_Weights.IMAGENET1K_V1"}
+    assert network.origin == "ResNet18_Weights.IMAGENET1K_V1"

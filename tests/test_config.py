@@ -1,0 +1,156 @@
+"""The options: allowed values, messages, and the defaults that depend on others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from photostyle.config import CHOICES, TransferConfig, option_help, resolve
+from photostyle.errors import UsageError
+
+
+def test_defaults_are_allowed_and_frozen():
+    config = TransferConfig()
+    with pytest.raises(FrozenInstanceError):
+        config.seed = 3  # type: ignore[misc]
+    for name, allowed in CHOICES.items():
+        assert getattr(config, name) in (*allowed, None)
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(TransferConfig)])
+def test_every_option_has_help(name):
+    text = option_help(name)
+    assert text
+    assert text.endswith(".")
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_word_that_is_not_allowed_is_named_with_those_that_are(name):
+    with pytest.raises(UsageError, match="'sideways'") as caught:
+        TransferConfig(**{name: "sideways"})
+    assert "--" + name.replace("_", "-") in str(caught.value)
+    assert all(word in str(caught.value) for word in CHOICES[name])
+    for word in CHOICES[name]:
+        assert getattr(TransferConfig(**{name: word}), name) == word
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("size", 31),
+        ("size", 64.0),
+        ("size", True),
+        ("solve_size", 0),
+        ("iterations", 0),
+        ("iterations", -1),
+        ("iterations", "5"),
+        ("history", 0),
+        ("snapshot_every", 0),
+        ("checkpoint_every", -1),
+        ("seed", -1),
+        ("seed", 1.5),
+        ("snapshots", (3, 0)),
+    ],
+)
+def test_whole_numbers(name, bad):
+    with pytest.raises(UsageError, match="whole number of at least") as caught:
+        TransferConfig(**{name: bad})
+    assert "--" + name.replace("_", "-") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["content_weight", "style_weight", "tv_weight", "matting_weight", "smoothing", "learning_rate", "style_scale"],
+)
+@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf, "1", True])
+def test_numbers_are_finite_and_not_negative(name, bad):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} is .* must be a number"):
+        TransferConfig(**{name: bad})
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "style_scale"])
+def test_numbers_above_zero(name):
+    with pytest.raises(UsageError, match="above 0"):
+        TransferConfig(**{name: 0.0})
+
+
+@pytest.mark.parametrize("share", [1.01, -0.1, math.nan])
+def test_noise_share_lies_between_0_and_1(share):
+    with pytest.raises(UsageError, match="--noise-share"):
+        TransferConfig(noise_share=share)
+    assert TransferConfig(noise_share=1).noise_share == 1
+    assert TransferConfig(noise_share=0).noise_share == 0
+
+
+@pytest.mark.parametrize("kind", ["content", "style"])
+@pytest.mark.parametrize("layers", [(), ("relu1_1", "relu1_1")])
+def test_layers_are_named_once(kind, layers):
+    with pytest.raises(UsageError, match=f"--{kind}-layers"):
+        TransferConfig(**{f"{kind}_layers": layers})
+
+
+@pytest.mark.parametrize("name", ["style_weights", "content_layer_weights", "style_layer_weights"])
+@pytest.mark.parametrize("weights", [(), (0.0, 0.0), (1.0, -0.5), (math.nan,)])
+def test_lists_of_weights_have_a_sum(name, weights):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')}"):
+        TransferConfig(**{name: weights})
+
+
+@pytest.mark.parametrize("mode", CHOICES["mode"])
+@pytest.mark.parametrize("optimizer", CHOICES["optimizer"])
+@pytest.mark.parametrize("normalisation", CHOICES["normalisation"])
+def test_resolve_leaves_no_weight_open_and_keeps_what_is_given(mode, optimizer, normalisation):
+    open_ = TransferConfig(mode=mode, optimizer=optimizer, normalisation=normalisation)
+    filled = resolve(open_)
+    names = (
+        "content_weight",
+        "style_weight",
+        "tv_weight",
+        "matting_weight",
+        "smoothing",
+        "iterations",
+        "learning_rate",
+    )
+    for name in names:
+        assert getattr(filled, name) is not None
+        given = resolve(TransferConfig(mode=mode, optimizer=optimizer, normalisation=normalisation, **{name: 7}))
+        assert getattr(given, name) == 7
+    assert resolve(filled) == filled
+    unchanged = {f.name for f in fields(open_) if getattr(open_, f.name) is not None}
+    assert all(getattr(filled, name) == getattr(open_, name) for name in unchanged)
+
+
+def test_resolve_depends_on_mode_normalisation_and_optimizer():
+    artistic, photo = resolve(TransferConfig()), resolve(TransferConfig(mode="photo"))
+    assert artistic.matting_weight == 0
+    assert artistic.solve_size is None
+    assert photo.matting_weight > 0
+    assert photo.solve_size is not None
+    papers = resolve(TransferConfig(normalisation="papers"))
+    assert (papers.content_weight, papers.style_weight) != (artistic.content_weight, artistic.style_weight)
+    assert resolve(TransferConfig(optimizer="adam")).learning_rate < artistic.learning_rate
+
+
+def test_one_of_content_and_style_counts():
+    with pytest.raises(UsageError, match="--content-weight and --style-weight are both 0"):
+        resolve(TransferConfig(content_weight=0, style_weight=0))
+    assert resolve(TransferConfig(content_weight=0)).style_weight > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["content_weight", "style_weight", "tv_weight", "matting_weight", "smoothing", "iterations"]
+)
+def test_the_help_tells_the_defaults_as_they_are(name):
+    artistic, photo = resolve(TransferConfig()), resolve(TransferConfig(mode="photo"))
+    text = option_help(name)
+    for config in (artistic, photo):
+        assert f"{getattr(config, name):g}" in text, text
+
+
+def test_the_help_tells_the_learning_rates_as_they_are():
+    for optimizer in CHOICES["optimizer"]:
+        rate = resolve(TransferConfig(optimizer=optimizer)).learning_rate
+        assert f"{rate:g} for {optimizer}" in option_help("learning_rate")

@@ -1,0 +1,215 @@
+"""The shape of the project: rows of imports, docstrings, sizes of files, one version, no traces of a machine."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import photostyle
+from photostyle.config import TransferConfig, option_help
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "photostyle"
+FILES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES = 320
+
+ROWS = [
+    {"errors", "config", "progress", "_version"},
+    {"images"},
+    {"features", "regions"},
+    {"objective"},
+    {"solvers"},
+    {"finish", "report"},
+    {"preparation", "pipeline", "comparison"},
+    {"apps", "__main__", "__init__"},
+]
+SEEN_BY_APPS = {"pipeline", "comparison", "config", "errors", "progress", "report", "_version", "apps"}
+SEEN_BY_APPS_MODULES = {"photostyle.features.weights"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def part_of(module: str) -> str:
+    """The folder or file of the layout that a module belongs to; the package itself counts as the last row."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def row_of(module: str) -> int:
+    rows = [number for number, row in enumerate(ROWS) if part_of(module) in row]
+    assert rows, f"{module} is in no row of the layout"
+    return rows[0]
+
+
+def nodes_at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for other in node.orelse:
+                yield other
+                yield from nodes_at_run_time(other)
+            continue
+        yield node
+        yield from nodes_at_run_time(node)
+
+
+def imports_of(source: str, module: str, is_package: bool) -> set[str]:
+    """The modules of photostyle that a source imports, wherever the statement stands."""
+    found = set()
+    for node in nodes_at_run_time(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module.split(".")
+                kept = len(package) - node.level + is_package
+                base = ".".join([*package[:kept], *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                path = ROOT.joinpath(*inner.split("."))
+                found.add(inner if path.is_dir() or path.with_suffix(".py").is_file() else base)
+    return {name for name in found if name.split(".")[0] == "photostyle"}
+
+
+def violations(source: str, module: str, is_package: bool = False) -> list[str]:
+    found = []
+    for target in sorted(imports_of(source, module, is_package)):
+        if row_of(target) > row_of(module):
+            found.append(f"{module} imports {target} from a later row")
+        if part_of(module) == "apps" and part_of(target) not in SEEN_BY_APPS and target not in SEEN_BY_APPS_MODULES:
+            found.append(f"{module} imports {target}, which apps don't see")
+    return found
+
+
+def test_nothing_imports_from_a_later_row():
+    assert len(FILES) > 30
+    found = []
+    for path in FILES:
+        if path != PACKAGE / "__init__.py":
+            found += violations(path.read_text(encoding="utf-8"), module_name(path), path.name == "__init__.py")
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "bad"),
+    [
+        ("photostyle.images.read", "from photostyle.regions.labels import whole", True),
+        ("photostyle.images.read", "def f():\n    import photostyle.solvers.run", True),
+        ("photostyle.images.read", "from photostyle import pipeline", True),
+        ("photostyle.images.read", "import photostyle", True),
+        ("photostyle.images.read", "from ..objective import gram", True),
+        ("photostyle.images.read", "from . import write", False),
+        ("photostyle.images.read", "from photostyle.errors import ImageError", False),
+        ("photostyle.images.read", "if TYPE_CHECKING:\n    from photostyle.pipeline import Result", False),
+        ("photostyle.images.read", "if TYPE_CHECKING:\n    pass\nelse:\n    import photostyle.pipeline", True),
+        ("photostyle.features.vgg", "from photostyle.regions.labels import whole", False),
+        ("photostyle.apps.cli", "from photostyle.solvers.run import solve", True),
+        ("photostyle.apps.cli", "from photostyle.features import load_backbone", True),
+        ("photostyle.apps.cli", "from photostyle import transfer", True),
+        ("photostyle.apps.models", "from photostyle.features.weights import list_models", False),
+        ("photostyle.apps.cli", "import torch, photostyle.report.sheet", False),
+    ],
+)
+def test_the_walk_sees_what_it_should(module, source, bad):
+    assert bool(violations(source, module)) == bad
+
+
+def test_every_part_of_the_package_is_in_a_row():
+    assert {part_of(module_name(path)) for path in FILES} <= set().union(*ROWS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_module_says_what_it_is_and_has_what_it_offers(path):
+    source = path.read_text(encoding="utf-8")
+    if not source.strip():
+        return
+    assert ast.get_docstring(ast.parse(source))
+    module = importlib.import_module(module_name(path))
+    names = getattr(module, "__all__", [])
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert hasattr(module, name), f"{module.__name__}.__all__ names {name}"
+
+
+@pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "scripts").glob("*.py"))], ids=lambda path: path.name)
+def test_a_file_has_one_idea(path):
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= MOST_LINES, f"{path.relative_to(ROOT)} has {lines} lines"
+    assert path.stem not in ("util", "utils", "helpers", "common", "misc")
+
+
+def test_every_option_has_help():
+    for field in fields(TransferConfig):
+        assert option_help(field.name).strip(), field.name
+
+
+def test_only_the_faces_print_or_exit():
+    for path in FILES:
+        if part_of(module_name(path)) in ("apps", "__main__"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in ("print", "exit", "quit", "sys.exit", "os._exit"), path
+
+
+def test_no_star_imports():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert [alias.name for alias in node.names] != ["*"], path
+
+
+def test_the_version_is_written_once():
+    version = photostyle.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.?(dev|a|b|rc|post)\d+)?", version)
+    literal = re.compile(rf"""["']{re.escape(version)}["']""")
+    where = [path for path in FILES if literal.search(path.read_text(encoding="utf-8"))]
+    assert where == [PACKAGE / "_version.py"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" not in project["project"]
+    assert "version" in project["project"]["dynamic"]
+    assert ROOT / project["tool"]["hatch"]["version"]["path"] == PACKAGE / "_version.py"
+
+
+def test_the_package_offers_what_it_names_sorted():
+    names = photostyle.__all__
+    assert names == sorted(names)
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert getattr(photostyle, name) is not None
+
+
+def test_types_are_shipped():
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_no_file_names_a_path_of_this_machine():
+    needles = ["/" + "work/", "/" + "root/", "/tmp/" + "venv"]
+    texts = {".py", ".toml", ".md", ".txt", ".json", ".yaml", ".yml", ".cfg", ".ini", ".sh", ".typed", ""}
+    folders = ["photostyle", "models", "tests", "scripts", ".ci"]
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in texts]
+    files += [*(ROOT / "samples").rglob("*.txt"), *(ROOT / "samples").rglob("*.json")]
+    files += [path for path in ROOT.iterdir() if path.suffix in texts]
+    checked = [path for path in files if path.is_file() and "__pycache__" not in path.parts]
+    assert {"cli.py", "registry.toml", "test_structure.py", "README.md", "Makefile", "LICENCES.txt", "run"} <= {
+        path.name for path in checked
+    }
+    for path in checked:
+        content = path.read_text(encoding="utf-8")
+        assert not [needle for needle in needles if needle in content], path
