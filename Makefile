@@ -1,5 +1,6 @@
 # The two commands of the README: `make demo` and `make test`. Everything goes into .venv, out and the user's cache.
 PYTHON ?= python3
+SIZE ?= 384
 BIN := .venv/bin
 RUN := $(BIN)/python -m photostyle
 
@@ -7,7 +8,7 @@ RUN := $(BIN)/python -m photostyle
 
 demo: install ## set up, then the three sample runs, pictures in out/
 	$(RUN) models fetch vgg16
-	$(BIN)/python scripts/demo.py --output out
+	$(BIN)/python scripts/demo.py --output out --size $(SIZE)
 
 test: install-dev ## set up, then lint, types and tests with coverage
 	$(RUN) models fetch vgg16

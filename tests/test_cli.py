@@ -173,7 +173,7 @@ def test_parsing_of_masks_and_maps(tmp_path, monkeypatch):
 # Ctrl-C
 
 
-ITERATIONS = 60
+ITERATIONS = 25
 
 
 def _process(arguments):

@@ -65,6 +65,11 @@ def test_pictures_too_small(shop, size):
     assert "at least 32 pixels" in error
 
 
+def test_style_picture_of_one_pixel(shop):
+    save(shop.style, 1, 1)
+    assert "style.png is 1×1" in shop.refused(1, *shop.arguments())
+
+
 def test_picture_made_too_small_by_option(shop):
     save(shop.content, 200, 50)
     assert "would be worked on at 64×16" in shop.refused(1, *shop.arguments("--size", 64))
@@ -198,6 +203,16 @@ def test_missing_arguments(shop):
     assert "paint" in shop.refused(2, "paint")
 
 
+@pytest.mark.parametrize("command", [[], ["models"]])
+def test_no_command_shows_the_help(shop, command):
+    outcome = shop(*command)
+    assert outcome.code == 2
+    assert "error: ;" not in outcome.err
+    text = outcome.out + outcome.err
+    assert any(line.strip().startswith("Usage: photostyle") for line in text.splitlines())
+    assert text.count("\n") > 5
+
+
 # outputs
 
 
@@ -222,13 +237,16 @@ def test_output_that_exists(shop):
         ("gone/result.png", 1, "doesn't exist"),
         ("content.png/result.png", 1, "is not a folder"),
         ("out", 1, "is a folder"),
+        (".", 1, "is a folder"),
+        ("/", 1, "is a folder"),
         ("out/result.doc", 2, "has the suffix .doc; allowed are .png"),
         ("out/result", 2, "allowed are .png"),
         ("out/" + 300 * "x" + ".png", 1, "can't be written"),
     ],
 )
-def test_output_that_cannot_be_written(shop, output, code, words):
-    shop.output = shop.folder / output
+def test_output_that_cannot_be_written(shop, monkeypatch, output, code, words):
+    monkeypatch.chdir(shop.folder)
+    shop.output = output
     assert words in shop.refused(code, *shop.arguments())
 
 
@@ -302,6 +320,10 @@ def test_comparison_into_what_is_no_empty_folder(shop):
     assert "can't be used as a folder" in _compare_refused(shop, 1, shop.content)
     assert "isn't empty" in _compare_refused(shop, 2, shop.folder)
     assert "needs regions" in _compare_refused(shop, 2, shop.output.parent)
+
+
+def test_comparison_that_fails_leaves_no_folder(shop):
+    assert "needs regions" in _compare_refused(shop, 2, shop.folder / "new")
 
 
 def _compare_refused(shop, code, folder):

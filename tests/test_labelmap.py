@@ -1,11 +1,8 @@
-"""Label maps from files: colours to labels through blur and noise, legends, sizes, soft masks, broken files."""
+"""Label maps from files: kinds of pictures, sizes, soft masks, broken files."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import json
-import time
 import zlib
 
 import numpy as np
@@ -13,45 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
-from scipy import ndimage
 
 from photostyle.errors import RegionError
-from photostyle.regions.colors import decode_colors
 from photostyle.regions.labelmap import read_label_map, read_soft_masks
-from photostyle.regions.legend import COMMON_COLORS, color_names
+from photostyle.regions.labels import area_average
 
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+RED, BLUE = (255, 0, 0), (0, 0, 255)
 BLACK, WHITE, GREY = (0, 0, 0), (255, 255, 255), (128, 128, 128)
-
-
-def regions(rng, count, height, width):
-    """A Voronoi map with at least one cell for each label."""
-    cells = count + int(rng.integers(0, 4))
-    y, x = rng.uniform(0, height, cells), rng.uniform(0, width, cells)
-    rows, columns = np.mgrid[:height, :width]
-    return ((rows[..., None] - y) ** 2 + (columns[..., None] - x) ** 2).argmin(axis=-1) % count
-
-
-def separate_colors(rng, count, gap=60):
-    colors = []
-    while len(colors) < count:
-        color = rng.choice([0, 128, 255], 3) if rng.random() < 0.5 else rng.integers(0, 256, 3)
-        if all(np.abs(color - other).max() >= gap for other in colors):
-            colors.append(color)
-    return np.array(colors)
-
-
-def assert_decodes(rgb, truth, colors, *, tolerance=0, margin=3):
-    """Labels are exactly the true ones, and away from borders every pixel is right."""
-    index, palette = decode_colors(rgb, name="map.png")
-    gaps = np.abs(np.array(palette)[:, None] - colors).max(axis=2)
-    assert gaps.min(axis=1).max() <= tolerance
-    match = gaps.argmin(axis=1)
-    assert len(set(match)) == len(match)
-    inner = ndimage.minimum_filter(truth, 2 * margin + 1) == ndimage.maximum_filter(truth, 2 * margin + 1)
-    assert set(np.unique(truth[inner])) <= set(match) <= set(np.unique(truth))
-    np.testing.assert_array_equal(match[index][inner], truth[inner])
-    return match[index]
 
 
 def save(image, path, **options):
@@ -68,130 +33,7 @@ def read(path, size=None):
         return read_label_map(path, size=size or image.size, picture="a.jpg")
 
 
-# colours to labels
-
-
-@given(st.integers(0, 10_000), st.integers(2, 8))
-@settings(max_examples=25, deadline=None)
-def test_any_colours_hard_blurred_and_resized(seed, count):
-    rng = np.random.default_rng(seed)
-    truth = regions(rng, count, int(rng.integers(90, 160)), int(rng.integers(90, 160)))
-    kept = np.unique(truth)
-    wide = [k for k in kept if ndimage.binary_erosion(truth == k, np.ones((11, 11))).any()]
-    if len(wide) < len(kept):
-        truth = np.array(wide)[np.array([wide.index(k) if k in wide else 0 for k in range(count)])][truth]
-    colors = separate_colors(rng, count)
-    hard = Image.fromarray(colors[truth].astype(np.uint8))
-    decoded = assert_decodes(np.asarray(hard), truth, colors, margin=1)
-    assert np.mean(decoded != truth) < 1e-3  # a tip one pixel wide may look like a blurred border
-    for sigma in (0.6, 1.4):
-        assert_decodes(np.asarray(hard.filter(ImageFilter.GaussianBlur(sigma))), truth, colors, tolerance=1)
-    double = truth.repeat(2, axis=0).repeat(2, axis=1)
-    for method in (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC):
-        big = hard.resize((hard.width * 2, hard.height * 2), method)
-        assert_decodes(np.asarray(big), double, colors, tolerance=1)
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("kind", ["jpeg 90", "jpeg 60", "uniform", "gauss"])
-def test_noisy_maps(seed, kind):
-    rng = np.random.default_rng(seed)
-    truth = np.kron(rng.permutation(20).reshape(4, 5) % 6, np.ones((48, 48), dtype=int))
-    colors = separate_colors(rng, 6)
-    hard = colors[truth].astype(np.uint8)
-    if kind.startswith("jpeg"):
-        file = io.BytesIO()
-        Image.fromarray(hard).save(file, "JPEG", quality=int(kind[5:]))
-        rgb = np.asarray(Image.open(file))
-    else:
-        noise = rng.integers(-10, 11, hard.shape) if kind == "uniform" else rng.normal(0, 7, hard.shape)
-        rgb = np.clip(hard + noise, 0, 255).astype(np.uint8)
-    assert_decodes(rgb, truth, colors, tolerance=12, margin=5)
-
-
-def test_blurred_black_and_white_is_not_grey_though_grey_is_elsewhere():
-    hard = stripes(BLACK, WHITE, width=30, height=60)
-    hard[:, 30] = GREY  # exactly, as a blur may leave it
-    index, palette = decode_colors(hard, name="m")
-    assert palette == [BLACK, WHITE]
-    assert index[:, :30].max() == 0
-    assert index[:, 31:].min() == 1
-    hard[40:] = GREY
-    index, palette = decode_colors(hard, name="m")
-    assert palette == [BLACK, GREY, WHITE]
-    np.testing.assert_array_equal(index[40:] == 1, True)
-    assert (index[:39] != 1).all()
-    soft = np.asarray(Image.fromarray(hard).filter(ImageFilter.GaussianBlur(1.5)))
-    index, palette = decode_colors(soft, name="m")
-    assert palette == [BLACK, GREY, WHITE]
-    assert (index[:36] != 1).all()
-
-
-def test_thin_features_of_hard_maps_stay():
-    hard = stripes(BLACK, WHITE, width=30, height=60)
-    hard[:, 29:31] = RED  # a pole between black and white
-    hard[10, 35:55] = BLUE  # a line one pixel wide
-    index, palette = decode_colors(hard, name="m")
-    assert palette == [BLACK, BLUE, RED, WHITE]
-    np.testing.assert_array_equal(np.array(palette)[index], hard)
-    hard[:20, :20] = RED  # also where the colour has a large area elsewhere
-    index, palette = decode_colors(hard, name="m")
-    np.testing.assert_array_equal(np.array(palette)[index], hard)
-
-
-@given(st.integers(0, 1000), st.integers(1, 30))
-@settings(max_examples=15, deadline=None)
-def test_grey_levels_that_are_indices_stay_apart(seed, count):
-    rng = np.random.default_rng(seed)
-    level = np.kron(rng.integers(0, count, (6, 8)), np.ones((9, 9), dtype=int)).astype(np.uint8)
-    index, palette = decode_colors(np.repeat(level[..., None], 3, axis=2), name="m")
-    np.testing.assert_array_equal(np.array(palette)[index][..., 0], level)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 4)])
-def test_very_small_maps(shape):
-    rgb = np.random.default_rng(0).choice([0, 255], (*shape, 3)).astype(np.uint8)
-    index, palette = decode_colors(rgb, name="m")
-    np.testing.assert_array_equal(np.array(palette)[index], rgb)
-
-
-def test_nearly_equal_areas_of_a_real_map_are_one_label():
-    hard = stripes((255, 0, 0), (254, 0, 0), (0, 0, 0), (1, 1, 1), width=40, height=80)
-    soft = np.asarray(Image.fromarray(hard).filter(ImageFilter.GaussianBlur(1.2)))
-    noise = np.random.default_rng(0).integers(0, 200, (6, 160, 3))
-    soft = np.concatenate((soft, noise.astype(np.uint8)))  # many colours: no hard map
-    _, palette = decode_colors(soft, name="m")
-    assert len(palette) == 2
-
-
-def test_pictures_that_are_no_label_maps():
-    rng = np.random.default_rng(0)
-    with pytest.raises(RegionError, match="photograph"):
-        decode_colors(rng.integers(0, 256, (80, 90, 3), dtype=np.uint8), name="m")
-    many = np.kron(np.arange(80).reshape(8, 10) * 3, np.ones((6, 6), dtype=int)).astype(np.uint8)
-    with pytest.raises(RegionError, match=r"mask m has 80 .*photograph.*64"):
-        decode_colors(np.repeat(many[..., None], 3, axis=2), name="m")
-
-
-def test_three_megapixels_take_a_moment():
-    coarse = np.random.default_rng(0).integers(0, 9, (15, 20))
-    colors = np.array(list(COMMON_COLORS.values()), dtype=np.uint8)
-    big = Image.fromarray(colors[coarse]).resize((2000, 1500), Image.Resampling.NEAREST)
-    rgb = np.asarray(big.filter(ImageFilter.GaussianBlur(1)))
-    start = time.perf_counter()
-    _, palette = decode_colors(rgb, name="m")
-    assert time.perf_counter() - start < 6  # about 0.5 s; machines may be busy
-    assert len(palette) == 9
-
-
-# names
-
-
-def test_names_of_colours():
-    assert color_names(list(COMMON_COLORS.values())) == list(COMMON_COLORS)
-    assert color_names([(3, 250, 1), (161, 178, 195)]) == ["green", "#a1b2c3"]
-    assert color_names([(0, 0, 247), (0, 0, 252)]) == ["#0000f7", "blue"]
-    assert color_names([(0, 0, 246)]) == ["#0000f6"]
+# kinds of maps
 
 
 def test_colour_map(tmp_path):
@@ -264,90 +106,23 @@ def test_exif_orientation(tmp_path):
     assert labels.masks[labels.labels.index("red"), 0].all()
 
 
-# legends
+def test_levels_of_16_bits_are_labels(tmp_path):
+    levels = stripes((0,) * 3, (128,) * 3, (255,) * 3)[..., 0].astype(np.uint16) * 257
+    labels = read(save(Image.fromarray(levels), tmp_path / "m.png"))
+    assert labels.labels == ("black", "grey", "white")
+    small = read(save(Image.fromarray(levels // 257), tmp_path / "n.png"))
+    np.testing.assert_array_equal(small.masks, labels.masks)
 
 
-@pytest.mark.parametrize(
-    ("legend", "names"),
-    [
-        ({"labels": ["sky", "x", "y", "sea"]}, ("sky", "sea", "7")),
-        (["sky", "x", "y", "sea"], ("sky", "sea", "7")),
-        ({"0": "sky", "7": {"name": " sea ", "color": 5}, "200": "not there"}, ("sky", "3", "sea")),
-        ({"labels": {"0": "sky", "3": "sea", "7": "sea"}, "made by": "x"}, ("sky", "sea")),
-        ({"#0a141e": "sky"}, ("sky", "3", "7")),
-        ({"0A141E": "sky", "0": "index goes first"}, ("index goes first", "3", "7")),
-        ({}, ("0", "3", "7")),
-    ],
-)
-def test_legend_of_an_indexed_map(tmp_path, legend, names):
-    path = indexed(tmp_path / "m.png")
-    (tmp_path / "m.json").write_text(json.dumps(legend), encoding="utf-8")
-    labels = read(path)
-    assert labels.labels == names
-    np.testing.assert_array_equal(labels.masks.sum(axis=0), 1)
-
-
-def test_legend_of_a_colour_map(tmp_path):
-    path = save(Image.fromarray(stripes(BLUE, (161, 178, 195), GREEN, GREY)), tmp_path / "m.png")
-    legend = {"blue": "sky", "#a1b2c3": "wall", "00ff00": "tree", "gray": "wall"}
-    (tmp_path / "m.json").write_text("\ufeff" + json.dumps(legend), encoding="utf-8")
-    labels = read(path)
-    assert labels.labels == ("sky", "tree", "wall")
-    assert labels.shares["wall"] == pytest.approx(0.5)
-    assert labels.colors["sky"] == "#0000ff"
-
-
-def test_legend_by_grey_level(tmp_path):
-    image = Image.fromarray(stripes((0,) * 3, (1,) * 3, (2,) * 3)[..., 0])
-    path = save(image, tmp_path / "m.png")
-    (tmp_path / "m.json").write_text('["sky", "sea", "land"]')
-    assert set(read(path).labels) == {"sky", "sea", "land"}
-    path = save(Image.fromarray(stripes(BLACK, WHITE)).convert("1"), tmp_path / "m.png")
-    assert set(read(path).labels) == {"sky", "sea"}
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("{", "no JSON"),
-        ("", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ("3", "a number"),
-        ('"sky"', "a text"),
-        ("null", "null"),
-        ("[1]", "a number for '0'"),
-        ('{"0": ["sky"]}', "a list for '0'"),
-        ('{"0": {"title": "sky"}}', "an object for '0'"),
-        ('{"0": {"name": 3}}', "a number for '0'"),
-        ('{"0": true}', "true or false"),
-        ('{"0": ""}', "printable"),
-        ('{"0": "a\\nb"}', "printable"),
-        ('{"sky": "0"}', "unknown key 'sky'"),
-        ('{"#12": "x"}', "unknown key"),
-        ('{"labels": "x"}', "unknown key 'labels'"),
-    ],
-)
-def test_wrong_legends(tmp_path, text, reason):
-    path = indexed(tmp_path / "m.png")
-    (tmp_path / "m.json").write_text(text)
-    with pytest.raises(RegionError, match=reason) as caught:
-        read(path)
-    assert "m.json" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_legend_that_is_no_text_or_does_not_fit(tmp_path):
-    path = indexed(tmp_path / "m.png")
-    (tmp_path / "m.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RegionError, match="no JSON"):
-        read(path)
-    (tmp_path / "m.json").write_bytes(b" " * (2 << 20))
-    with pytest.raises(RegionError, match="1 MiB"):
-        read(path)
-    path = save(Image.fromarray(stripes(RED, BLUE)), tmp_path / "m.png")
-    (tmp_path / "m.json").write_text('["sky", "sea"]')
-    with pytest.raises(RegionError, match=r"m\.json names labels by index, but the map is in colour"):
-        read(path)
+@pytest.mark.parametrize("width", [100, 300])
+def test_photographs_are_refused(tmp_path, width):
+    rng = np.random.default_rng(width)
+    coarse = Image.fromarray(rng.integers(0, 256, (7, 9, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((width, width * 3 // 4), Image.Resampling.BICUBIC))
+    photo = np.clip(smooth + rng.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
+    for kind in ("jpg", "png"):
+        with pytest.raises(RegionError, match=rf"mask photo.{kind} .*photograph"):
+            read(save(Image.fromarray(photo), tmp_path / f"photo.{kind}"))
 
 
 # sizes
@@ -369,6 +144,35 @@ def test_size_that_does_not_fit(tmp_path):
     path = save(Image.fromarray(stripes(RED, BLUE, width=32, height=48)), tmp_path / "sky.png")
     with pytest.raises(RegionError, match=r"mask sky.png is 64×48 but .*a.jpg is 100×100 .*1\.333 .*1\.000.*1 %"):
         read(path, (100, 100))
+
+
+def test_names_of_both_sizes_in_the_error(tmp_path):
+    path = save(Image.fromarray(stripes(RED, BLUE, width=50, height=100)), tmp_path / "m.png")
+    assert read(path, (505, 500)).size == (505, 500)
+    with pytest.raises(RegionError, match=r"100×100 .*506×500"):
+        read(path, (506, 500))
+
+
+@pytest.mark.parametrize("size", [(7, 7), (23, 23), (80, 80)])
+def test_colours_are_decoded_before_the_map_is_scaled(tmp_path, size):
+    """Scaled first, the border of black and white would be grey, and a thin line a colour of its own."""
+    hard = np.array([BLACK, WHITE], dtype=np.uint8)[np.indices((60, 60)).sum(axis=0) // 13 % 2]
+    path = save(Image.fromarray(hard), tmp_path / "m.png")
+    labels = read(path, size)
+    assert labels.labels == ("black", "white")
+    truth = (hard[..., 0] == 255).astype(np.float32)
+    np.testing.assert_allclose(labels.masks[1], area_average(truth, size), atol=1e-6)
+    soft = Image.fromarray(hard).filter(ImageFilter.GaussianBlur(1))
+    assert read(save(soft, tmp_path / "soft.png"), size).labels == ("black", "white")
+
+
+def test_a_region_of_one_pixel_keeps_its_label_when_scaled(tmp_path):
+    image = Image.new("P", (60, 60))
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.putpixel((30, 30), 1)
+    labels = read(save(image, tmp_path / "m.png"), (6, 6))
+    assert labels.labels == ("0", "1")
+    assert labels.masks[1].sum() == pytest.approx(0.01)
 
 
 # soft masks

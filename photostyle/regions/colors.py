@@ -21,7 +21,8 @@ __all__ = [
 ]
 
 _OFF = 4.0  # levels: what the mean of 5×5 pixels of a label may miss its colour by; noise is less
-_MOST_OFF = 0.6  # of the pixels; blur and JPEG reach 0.5 in small maps, photographs begin at 0.67
+_MOST_OFF = 0.6  # of the pixels; blur and JPEG reach 0.5 in maps of common kinds, photographs begin at 0.67
+_LEAST_FLAT = 0.3  # of the pixels that have a label's colour; a map of narrow regions that is blurred has more
 
 
 def decode_colors(rgb: NDArray[np.uint8], *, name: str) -> tuple[Labels, list[tuple[int, int, int]]]:
@@ -87,9 +88,10 @@ def _compact(index: Labels, palette: Palette) -> tuple[Labels, list[tuple[int, i
 
 def _check_flat(rgb: NDArray[np.uint8], index: Labels, palette: list[tuple[int, int, int]], name: str) -> None:
     """Refuse a photograph: most of its areas have, even where noise is averaged away, no label's colour."""
-    off = np.zeros(index.shape, dtype=np.bool_)
+    flat, off = np.ones(index.shape, dtype=np.bool_), np.zeros(index.shape, dtype=np.bool_)
     for c in range(3):
-        levels = np.array([color[c] for color in palette], dtype=np.float32)
-        off |= np.abs(ndimage.uniform_filter(rgb[..., c] - levels[index], 5)) > _OFF
-    if off.mean() > _MOST_OFF:
+        gaps = rgb[..., c] - np.array([color[c] for color in palette], dtype=np.float32)[index]
+        flat &= np.abs(gaps) <= 1
+        off |= np.abs(ndimage.uniform_filter(gaps, 5)) > _OFF
+    if off.mean() > _MOST_OFF and flat.mean() < _LEAST_FLAT:
         raise no_map(name)
