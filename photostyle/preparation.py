@@ -28,6 +28,7 @@ MIN_SIDE = 32
 """The shorter side that a picture must have at the size at which it is worked on."""
 
 _ARTISTIC_SIZE = 512
+_LEAST_SIDE = MIN_SIDE // 2  # of a file: enlarged more than twice there is nothing to see
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ def prepare(
     plain: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
     if not plain and not mapping:
         raise UsageError("no style was given: name a STYLE picture, or give regions theirs with --map LABEL=FILE")
-    picture = read_picture(content, role="content picture")
-    styles = [read_picture(s, role="style picture") for s in (*plain, *mapping.values())]
+    picture = read_picture(content, role="content picture", min_side=_LEAST_SIDE)
+    styles = [read_picture(s, role="style picture", min_side=_LEAST_SIDE) for s in (*plain, *mapping.values())]
     if config.style_weights is not None and len(config.style_weights) != len(plain):
         raise UsageError(
-            f"--style-weights has {len(config.style_weights)} values, but there are {len(plain)} STYLE pictures"
+            f"--style-weights has {len(config.style_weights)} values for {len(plain)} STYLE pictures: give one for each"
         )
     size, solve_size = _sizes(picture, config)
     for each in styles:

@@ -11,10 +11,10 @@ import typer
 
 from photostyle._version import __version__
 from photostyle.apps.files import (
-    check_folder,
     check_free,
     checkpoint_path,
     record_path,
+    result_folder,
     save_result,
     snapshot_path,
     write_json,
@@ -25,7 +25,7 @@ from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.comparison import compare
 from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, Interrupted, PhotostyleError, UsageError
-from photostyle.pipeline import transfer, write_picture
+from photostyle.pipeline import check_writable, transfer, write_picture
 from photostyle.progress import Event, Snapshot
 
 __all__ = ["app", "main"]
@@ -109,9 +109,10 @@ def transfer_command(
 ) -> None:
     """Give CONTENT the style of STYLE and write it to OUT."""
     config = config_from(options)
+    check_writable(output, overwrite=overwrite or resume)
     snapshots = {number: snapshot_path(output, number) for number in _snapshot_numbers(config)}
     replace = overwrite or resume
-    check_free(output, [record_path(output), *snapshots.values()], overwrite=replace)
+    check_free([record_path(output), *snapshots.values()], overwrite=replace)
     checkpoint = checkpoint_path(output)
     with Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
 
@@ -182,8 +183,7 @@ def compare_command(
 ) -> None:
     """Run with and without regions (photo mode: each with and without the Matting Laplacian), side by side."""
     config = config_from(options)
-    check_folder(output, overwrite=overwrite)
-    with Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
+    with result_folder(output, overwrite=overwrite), Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
         comparison = compare(
             content,
             style or [],
@@ -267,9 +267,17 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _CLICK_ERROR):
             raise
-        hint = "; see photostyle --help" if not getattr(error, "message", "") else ""
-        code = _fail(error.format_message() + hint, error.exit_code)  # type: ignore[attr-defined]
+        code = _usage(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Any) -> int:
+    """Show Click's own errors as ours; no command at all shows the help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message(), file=sys.stderr)
+        return int(error.exit_code)
+    hint = "" if getattr(error, "message", "") else "; see photostyle --help"
+    return _fail(error.format_message() + hint, error.exit_code)
 
 
 def _fail(message: str, code: int) -> int:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from photostyle.errors import OutputError, UsageError
 from photostyle.pipeline import Result, check_writable, write_atomically
 
-__all__ = ["check_folder", "check_free", "checkpoint_path", "record_path", "save_result", "snapshot_path", "write_json"]
+__all__ = [
+    "check_free",
+    "checkpoint_path",
+    "record_path",
+    "result_folder",
+    "save_result",
+    "snapshot_path",
+    "write_json",
+]
 
 
 def record_path(output: Path) -> Path:
@@ -30,22 +39,22 @@ def snapshot_path(output: Path, iteration: int) -> Path:
     return output.with_name(f"{output.stem}-{iteration:04}{output.suffix}")
 
 
-def check_free(output: Path, others: Iterable[Path], *, overwrite: bool) -> None:
-    """Find out before a run whether its files can be written.
+def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Find out before a run whether the files beside its result may be written.
 
     Raises
     ------
-    UsageError, OutputError
-        If the output can't be written, or one of the other files exists and may not be replaced.
+    UsageError
+        If one of them exists and may not be replaced.
     """
-    check_writable(output, overwrite=overwrite)
-    for path in others:
+    for path in paths:
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already: choose another output, or pass --overwrite")
 
 
-def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Make a folder for results, before a run.
+@contextlib.contextmanager
+def result_folder(folder: Path, *, overwrite: bool) -> Iterator[None]:
+    """Make a folder for results before a run; if the run fails, an empty folder made here goes again.
 
     Raises
     ------
@@ -54,6 +63,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     OutputError
         If it can't be made, or isn't a folder.
     """
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(folder.iterdir())
@@ -62,6 +72,13 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     if occupied and not overwrite:
         raise UsageError(f"{folder} isn't empty: choose another folder, or pass --overwrite")
     check_writable(folder / "sheet.png", overwrite=True)
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # not empty: something was written
+                folder.rmdir()
+        raise
 
 
 def save_result(result: Result, output: Path, *, overwrite: bool) -> None:

@@ -200,7 +200,7 @@ class _Run:
 
     def save(self) -> None:
         """Write a checkpoint, if there is a place for it and something to keep."""
-        if self.checkpoint is None or (self.level is None and self.previous is None):
+        if self.checkpoint is None or not self.solution.history:
             return
         state = {
             "stage": self.index,
