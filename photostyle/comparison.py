@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
-from photostyle.errors import UsageError
+from photostyle.errors import DivergedError, Interrupted, UsageError
 from photostyle.images import resize
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare
@@ -55,12 +55,15 @@ def compare(
     style_mask: StyleMask | Sequence[StyleMask | None] | None = None,
     config: TransferConfig | None = None,
     callback: Callback = ignore,
+    on_result: Callable[[str, Result], Any] = lambda _name, _result: None,
     **options: Any,
 ) -> Comparison:
-    """Run the same transfer with and without regions, in photo mode each with and without the Matting Laplacian.
+    """Run the same transfer with and without regions, in photo mode each with and without photorealism.
 
-    Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks or from
-    ``regions="grid:RxC"``.
+    What has the suffix "-no-matting" is the style stage alone: neither the Matting Laplacian nor the local affine
+    maps take part. Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks or
+    from ``regions="grid:RxC"``. ``on_result`` is called with each variant's name and result as soon as there is one,
+    also with the best so far of a variant that is interrupted.
 
     Returns
     -------
@@ -84,11 +87,17 @@ def compare(
         for name in ("segmented", "unsegmented"):
             without = replace(prepared[name].config, matting_weight=0.0, smoothing=0.0)
             prepared[f"{name}-no-matting"] = replace(prepared[name], config=without)
+    yardstick = Yardstick(segmented.problem, unsegmented.problem, segmented.config, segmented.solve_size)
     results: dict[str, Result] = {}
     for number, (name, each) in enumerate(prepared.items(), 1):
         callback(Message(f"{name} ({number} of {len(prepared)})", "wait"))
-        results[name] = run_prepared(each, callback=callback)
-    yardstick = Yardstick(segmented.problem, unsegmented.problem, segmented.config, segmented.solve_size)
+        try:
+            results[name] = run_prepared(each, callback=callback)
+        except (Interrupted, DivergedError) as stop:
+            if stop.result is not None:
+                on_result(name, stop.result)
+            raise
+        on_result(name, results[name])
     numbers = {name: yardstick(result.rgb) for name, result in results.items()}
     masks = _overlays(segmented)
     curves = loss_curves({name: result.record["history"] for name, result in results.items()}, 1600)

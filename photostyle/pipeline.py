@@ -194,5 +194,5 @@ def _finish(prepared: Prepared, solution: Solution, began: float) -> Result | No
     elif rgb.shape != large.shape:
         rgb = resize(rgb, prepared.size)
     alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
-    record = run_record(prepared, solution, time.monotonic() - began)
+    record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
     return Result(rgb, alpha, record, content.bit_depth, content.exif)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from photostyle.images import Picture, fit_longest_side, read_picture
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.match import match_labels
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
-from photostyle.solvers.run import Problem
+from photostyle.solvers.problem import Problem
 
 __all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare"]
 
@@ -42,6 +43,7 @@ class Prepared:
     size: tuple[int, int]
     solve_size: tuple[int, int]
     notes: tuple[str, ...]
+    seconds: float
 
 
 def prepare(
@@ -59,6 +61,7 @@ def prepare(
 
     Parameters and errors are those of :func:`photostyle.transfer`.
     """
+    began = time.monotonic()
     config = resolve(_with_options(config or TransferConfig(), options))
     device = _device(config.device)
     mapping = dict(map or {})
@@ -83,15 +86,18 @@ def prepare(
         mapped=len(mapping),
         photo=config.mode == "photo",
     )
+    notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
+    for note in notes:
+        callback(Message(note))
     assignments, decisions = match_labels(
         regions.content,
         regions.styles,
         weights=[*(config.style_weights or [1.0] * len(plain)), *[1.0] * len(mapping)],
         mapping={label: len(plain) + index for index, label in enumerate(mapping)},
     )
-    notes = [note for p in (picture, *styles) for note in p.notes] + [*regions.notes, *decisions]
-    for note in notes:
+    for note in decisions:
         callback(Message(note))
+    notes += decisions
     backbone = load_backbone(
         config.backbone,
         content_layers=config.content_layers,
@@ -111,7 +117,7 @@ def prepare(
     problem = Problem(
         picture.rgb, regions.content, [s.rgb for s in styles], regions.styles, assignments, backbone, device
     )
-    return Prepared(problem, picture, tuple(styles), config, size, solve_size, tuple(notes))
+    return Prepared(problem, picture, tuple(styles), config, size, solve_size, tuple(notes), time.monotonic() - began)
 
 
 def _with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:

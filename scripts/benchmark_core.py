@@ -44,7 +44,7 @@ def objective(size: int, repeat: int, with_bare: bool, regions: str) -> str:
     from torch import nn
 
     from photostyle.pipeline import prepare
-    from photostyle.solvers.run import build_stage
+    from photostyle.solvers.problem import build_stage
     from photostyle.solvers.schedule import Stage
 
     rng = np.random.default_rng(0)

@@ -125,7 +125,7 @@ def test_as_a_backbone(file):
 
 @pytest.mark.parametrize("name", ["resnet9000", "VGG16", ""])
 def test_an_unknown_classifier(name):
-    words = f"backbone '{name}' is unknown; allowed are vgg16, vgg19 and torchvision's models, such as resnet50"
+    words = f"backbone '{name}' is unknown; allowed are vgg16, vgg19 and torchvision's classifiers"
     with pytest.raises(UsageError, match=words):
         load_backbone(name, content_layers=["layer1"], style_layers=["layer1"])
 

@@ -20,7 +20,8 @@ from photostyle.regions.labels import whole
 from photostyle.regions.match import match_labels
 from photostyle.solvers import run as run_module
 from photostyle.solvers.pixels import LevelState, optimise
-from photostyle.solvers.run import Checkpoint, Problem, solve
+from photostyle.solvers.problem import Problem
+from photostyle.solvers.run import Checkpoint, solve
 from photostyle.solvers.schedule import Stage, plan
 
 LARGE, SMALL = (64, 48), (40, 32)

@@ -159,13 +159,17 @@ def test_second_interrupt_ends_the_run_at_once():
 
 
 def test_interrupt_while_nothing_runs_ends_at_once():
+    with gentle_interrupt(screen_on(is_terminal=False)), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # the pictures are being read
+
+
+def test_interrupt_while_the_result_is_finished_lets_it_be_saved():
     with gentle_interrupt(screen_on(is_terminal=False)) as gate:
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)  # the pictures are being read
         gate(step(39))
         gate(step(40))
+        signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)  # the result is being finished
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_interrupt_while_what_was_reached_is_saved_ends_at_once():

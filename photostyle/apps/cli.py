@@ -24,9 +24,9 @@ from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.comparison import compare
 from photostyle.config import TransferConfig, resolve
-from photostyle.errors import DivergedError, Interrupted, PhotostyleError, UsageError
-from photostyle.pipeline import check_writable, transfer, write_picture
-from photostyle.progress import Event, Snapshot
+from photostyle.errors import DivergedError, Interrupted, OutputError, PhotostyleError, UsageError
+from photostyle.pipeline import Result, check_writable, transfer, write_picture
+from photostyle.progress import Event, Message, Snapshot
 
 __all__ = ["app", "main"]
 
@@ -118,7 +118,10 @@ def transfer_command(
 
         def on_event(event: Event) -> None:
             if isinstance(event, Snapshot):
-                write_picture(snapshots[event.iteration], event.image, overwrite=replace)
+                try:
+                    write_picture(snapshots[event.iteration], event.image, overwrite=replace)
+                except OutputError as error:
+                    screen(Message(f"a snapshot is missing: {error}", "warning"))
             gate(event)
 
         try:
@@ -181,9 +184,13 @@ def compare_command(
     quiet: QuietOption = False,
     **options: Any,
 ) -> None:
-    """Run with and without regions (photo mode: each with and without the Matting Laplacian), side by side."""
+    """Run with and without regions, side by side (photo mode: each also as the style stage alone, without matting)."""
     config = config_from(options)
     with result_folder(output, overwrite=overwrite), Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
+
+        def on_result(name: str, result: Result) -> None:
+            write_picture(output / f"{name}.png", result.rgb, overwrite=overwrite)
+
         comparison = compare(
             content,
             style or [],
@@ -191,16 +198,16 @@ def compare_command(
             style_mask=style_mask or None,
             config=config,
             callback=gate,
+            on_result=on_result,
         )
-    pictures = {name: result.rgb for name, result in comparison.results.items()}
-    pictures |= {f"regions-{name}": picture for name, picture in comparison.masks.items()}
-    pictures |= {"losses": comparison.curves, "sheet": comparison.sheet}
-    for name, picture in pictures.items():
-        write_picture(output / f"{name}.png", picture, overwrite=overwrite)
-    write_json(output / "comparison.json", comparison.record)
+        pictures = {f"regions-{name}": picture for name, picture in comparison.masks.items()}
+        pictures |= {"losses": comparison.curves, "sheet": comparison.sheet}
+        for name, picture in pictures.items():
+            write_picture(output / f"{name}.png", picture, overwrite=overwrite)
+        write_json(output / "comparison.json", comparison.record)
     for name, numbers in comparison.record["numbers"].items():
         screen.say(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
-    screen.say(f"wrote {output / 'sheet.png'} and {len(pictures)} more files")
+    screen.say(f"wrote {output / 'sheet.png'} and {len(pictures) + len(comparison.results)} more files")
     if json_:
         typer.echo(json.dumps(comparison.record, ensure_ascii=False))
 

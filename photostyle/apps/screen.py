@@ -98,8 +98,8 @@ class _Gate:
     def __call__(self, event: Event) -> None:
         self.screen(event)
         if isinstance(event, Step):
-            self.running = event.iteration < event.iterations
-            if self.wished:
+            self.running = True  # to the end: the first Ctrl-C after the last step lets the result be saved
+            if self.wished and event.iteration < event.iterations:
                 self.wished = self.running = False
                 raise KeyboardInterrupt
 

@@ -55,12 +55,14 @@ class Classifier(nn.Module):
         offline: bool = False,
     ) -> None:
         super().__init__()
+        import torchvision.models
         from torchvision.models import get_model, list_models
         from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-        if name not in list_models():
+        if name not in list_models(module=torchvision.models):
             raise UsageError(
-                f"backbone {name!r} is unknown; allowed are vgg16, vgg19 and torchvision's models, such as resnet50"
+                f"backbone {name!r} is unknown; allowed are vgg16, vgg19 and torchvision's classifiers "
+                "(such as resnet50)"
             )
         model = get_model(name, weights=None)
         state, self.sha256, self.origin = _state(name, weights, offline)

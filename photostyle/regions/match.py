@@ -114,7 +114,9 @@ def match_labels(
     taken = {(source.style, source.label) for a in assignments for source in a.sources}
     for index, style in enumerate(styles):
         unused = [label for label in (style.labels if style else ()) if (index, label) not in taken]
-        if unused and not any(s == (index, None) for s in taken):
+        if not any(number == index for number, _ in taken):
+            notes.append(f"style {index + 1} isn't used: every label has its style from another picture")
+        elif unused and (index, None) not in taken:
             notes.append(f"unused in style {index + 1}: {', '.join(map(repr, unused))} (not in the content)")
     return assignments, notes
 

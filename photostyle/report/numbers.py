@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
+from photostyle.errors import RegionError
 from photostyle.images import resize
-from photostyle.solvers.run import Problem, build_stage
+from photostyle.solvers.problem import Problem, build_stage
 from photostyle.solvers.schedule import Stage
 
 __all__ = ["EXPLANATION", "Yardstick"]
@@ -36,6 +37,11 @@ class Yardstick:
         Resolved; only its layers' weights and style scale matter.
     size : tuple of int
         (width, height) at which is measured.
+
+    Raises
+    ------
+    RegionError
+        If no region is large enough to be measured.
     """
 
     def __init__(self, segmented: Problem, unsegmented: Problem, config: TransferConfig, size: tuple[int, int]) -> None:
@@ -44,6 +50,11 @@ class Yardstick:
         )
         self.size, self.device = size, segmented.device
         self.regions = build_stage(segmented, Stage("photorealism", size, 1), plain)[0]
+        if not self.regions.terms["style"][1]:
+            raise RegionError(
+                f"no region has enough cells on any style layer at {size[0]}×{size[1]} to be measured: "
+                "take a larger --size, fewer regions, or shallower --style-layers"
+            )
         self.whole = build_stage(unsegmented, Stage("style", size, 1), replace(plain, matting_weight=0.0))[0]
 
     def __call__(self, picture: NDArray[np.float32]) -> dict[str, float]:

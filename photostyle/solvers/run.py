@@ -15,47 +15,16 @@ from torch import Tensor
 
 from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError, MemoryLimitError, OutputError
-from photostyle.features import Backbone
-from photostyle.images import fit_longest_side, resize
-from photostyle.objective.matting import matting_laplacian
-from photostyle.objective.targets import ContentInput, StyleInput, build_objective
-from photostyle.objective.total import Evaluation, Objective
+from photostyle.images import resize
+from photostyle.objective.total import Evaluation
 from photostyle.progress import Callback, Message, Snapshot, Step
-from photostyle.regions.labels import LabelMasks
-from photostyle.regions.match import Assignment
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
 from photostyle.solvers.pixels import LevelState, optimise
+from photostyle.solvers.problem import Problem, build_stage, to_tensor
 from photostyle.solvers.schedule import Stage
 from photostyle.solvers.start import start_picture
 
-__all__ = ["Checkpoint", "Problem", "Solution", "build_stage", "solve"]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Everything that doesn't depend on the size of a stage.
-
-    Attributes
-    ----------
-    content : ndarray, shape (H, W, 3)
-        sRGB in [0, 1].
-    content_masks : LabelMasks
-        K regions.
-    styles : sequence of ndarray, shape (H', W', 3)
-    style_masks : sequence of LabelMasks or None
-        The regions of each style; None where it is used whole.
-    assignments : sequence of K Assignment
-    backbone : Backbone
-    device : str
-    """
-
-    content: NDArray[np.float32]
-    content_masks: LabelMasks
-    styles: Sequence[NDArray[np.float32]]
-    style_masks: Sequence[LabelMasks | None]
-    assignments: Sequence[Assignment]
-    backbone: Backbone
-    device: str = "cpu"
+__all__ = ["Checkpoint", "Solution", "solve"]
 
 
 @dataclass(frozen=True)
@@ -220,8 +189,7 @@ class _Run:
         device = self.problem.device
         if state["level"] is not None:
             level: dict[str, Any] = dict(state["level"])
-            level.update({name: level[name].to(device) for name in ("x", "best")})
-            self.level = LevelState(**level)
+            self.level = LevelState(**_moved(level, device))
         if state["previous"] is not None:
             self.previous = state["previous"].to(device)
         self.solution.history = list(state["history"])
@@ -235,7 +203,7 @@ class _Run:
             return start_picture(config.start, content, style, seed=config.seed, noise_share=config.noise_share)
         if self.previous.shape == content.shape:
             return self.previous.clone()
-        return _to_tensor(resize(_to_array(self.previous), stage.size), self.problem.device)
+        return to_tensor(resize(_to_array(self.previous), stage.size), self.problem.device)
 
     def _on_iteration(self, level: LevelState, at: Evaluation) -> None:
         stage = self.stages[self.index]
@@ -266,50 +234,20 @@ class _Run:
             self.callback(Message(text))
 
 
-def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple[Objective, Tensor, Tensor]:
-    """Bring content, styles and masks to a stage's size and build its objective.
-
-    Parameters
-    ----------
-    problem : Problem
-    stage : Stage
-    config : TransferConfig
-        Resolved.
-
-    Returns
-    -------
-    objective : Objective
-    content, style : Tensor, shape (1, 3, H, W)
-        The content, and the first style stretched to the same size, to start from.
-    """
-    device = problem.device
-    content = resize(problem.content, stage.size)
-    masks = torch.from_numpy(problem.content_masks.resized(stage.size).masks).to(device)
-    laplacian = matting_laplacian(content) if stage.matting else None
-    styles = []
-    for picture, labels in zip(problem.styles, problem.style_masks, strict=True):
-        longest = max(32, round(max(stage.size) * config.style_scale))
-        size = fit_longest_side((picture.shape[1], picture.shape[0]), longest)
-        by_label: dict[str, Tensor] = {}
-        if labels is not None:
-            small = torch.from_numpy(labels.resized(size).masks).to(device)
-            by_label = dict(zip(labels.labels, small, strict=True))
-        styles.append(StyleInput(_to_tensor(resize(picture, size), device), by_label))
-    image = _to_tensor(content, device)
-    objective = build_objective(
-        problem.backbone, ContentInput(image, masks, laplacian), styles, problem.assignments, config
-    )
-    return objective, image, _to_tensor(resize(problem.styles[0], stage.size), device)
-
-
-def _to_tensor(picture: NDArray[np.float32], device: str) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].to(device)
-
-
 def _to_array(x: Tensor) -> NDArray[np.float32]:
     array: NDArray[np.float32] = x[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     return np.ascontiguousarray(array)
 
 
+def _moved(value: Any, device: str) -> Any:
+    """Move all tensors in dicts and lists to a device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _moved(item, device) for key, item in value.items()}
+    return [_moved(item, device) for item in value] if isinstance(value, list) else value
+
+
 def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "not enough memory" in str(error)
+    words = ("can't allocate memory", "not enough memory", "out of memory")  # Linux, Windows, MPS
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(word in str(error) for word in words)

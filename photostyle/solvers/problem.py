@@ -1,0 +1,98 @@
+"""A problem to solve, and its objective at the size of a stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from photostyle.config import TransferConfig
+from photostyle.features import Backbone
+from photostyle.images import fit_longest_side, resize
+from photostyle.objective.matting import matting_laplacian
+from photostyle.objective.targets import ContentInput, StyleInput, build_objective
+from photostyle.objective.total import Objective
+from photostyle.regions.labels import LabelMasks
+from photostyle.regions.match import Assignment
+from photostyle.solvers.schedule import Stage
+
+__all__ = ["Problem", "build_stage", "to_tensor"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that doesn't depend on the size of a stage.
+
+    Attributes
+    ----------
+    content : ndarray, shape (H, W, 3)
+        sRGB in [0, 1].
+    content_masks : LabelMasks
+        K regions.
+    styles : sequence of ndarray, shape (H', W', 3)
+    style_masks : sequence of LabelMasks or None
+        The regions of each style; None where it is used whole.
+    assignments : sequence of K Assignment
+    backbone : Backbone
+    device : str
+    """
+
+    content: NDArray[np.float32]
+    content_masks: LabelMasks
+    styles: Sequence[NDArray[np.float32]]
+    style_masks: Sequence[LabelMasks | None]
+    assignments: Sequence[Assignment]
+    backbone: Backbone
+    device: str = "cpu"
+
+
+def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple[Objective, Tensor, Tensor]:
+    """Bring content, styles and masks to a stage's size and build its objective.
+
+    Parameters
+    ----------
+    problem : Problem
+    stage : Stage
+    config : TransferConfig
+        Resolved.
+
+    Returns
+    -------
+    objective : Objective
+    content, style : Tensor, shape (1, 3, H, W)
+        The content, and the first style stretched to the same size, to start from.
+    """
+    device = problem.device
+    content = resize(problem.content, stage.size)
+    masks = torch.from_numpy(problem.content_masks.resized(stage.size).masks).to(device)
+    laplacian = matting_laplacian(content) if stage.matting else None
+    styles = []
+    for picture, labels in zip(problem.styles, problem.style_masks, strict=True):
+        size = _style_size(picture, stage, config.style_scale)
+        by_label: dict[str, Tensor] = {}
+        if labels is not None:
+            small = torch.from_numpy(labels.resized(size).masks).to(device)
+            by_label = dict(zip(labels.labels, small, strict=True))
+        styles.append(StyleInput(to_tensor(resize(picture, size), device), by_label))
+    image = to_tensor(content, device)
+    objective = build_objective(
+        problem.backbone, ContentInput(image, masks, laplacian), styles, problem.assignments, config
+    )
+    return objective, image, to_tensor(resize(problem.styles[0], stage.size), device)
+
+
+def _style_size(picture: NDArray[np.float32], stage: Stage, scale: float) -> tuple[int, int]:
+    """Return the size of a style picture at a stage; its shorter side stays long enough for the deepest layers."""
+    height, width = picture.shape[:2]
+    least = math.ceil(32 * max(height, width) / min(height, width))
+    return fit_longest_side((width, height), max(least, round(max(stage.size) * scale)))
+
+
+def to_tensor(picture: NDArray[np.float32], device: str) -> Tensor:
+    """Turn a picture of shape (H, W, 3) into a tensor of shape (1, 3, H, W) on a device."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].to(device)
