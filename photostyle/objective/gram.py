@@ -34,11 +34,14 @@ class Region:
         The mask there, in (0, 1].
     area : float
         The sum of the mask, in cells.
+    uniform : bool
+        Whether all weights are one, so that multiplying by them can be left out.
     """
 
     cells: Tensor
     weights: Tensor
     area: float
+    uniform: bool = False
 
 
 def region_of(mask: Tensor) -> Region:
@@ -46,7 +49,7 @@ def region_of(mask: Tensor) -> Region:
     flat = mask.reshape(-1)
     cells = torch.nonzero(flat).squeeze(1)
     weights = flat[cells]
-    return Region(cells, weights, float(weights.cpu().sum(dtype=torch.float64)))
+    return Region(cells, weights, float(weights.cpu().sum(dtype=torch.float64)), bool((weights == 1).all()))
 
 
 class _WeightedGrams(torch.autograd.Function):
@@ -70,10 +73,12 @@ class _WeightedGrams(torch.autograd.Function):
         result: Tensor | None = None
         for region, d in zip(ctx.regions, gradient, strict=True):
             if _covers(region, rows):
-                part = (rows @ (d + d.T)).mul_(region.weights[:, None])
+                part = rows @ (d + d.T)
+                part = part if region.uniform else part.mul_(region.weights[:, None])
                 result = part if result is None else result.add_(part)
             else:
-                part = (rows.index_select(0, region.cells) @ (d + d.T)).mul_(region.weights[:, None])
+                part = rows.index_select(0, region.cells) @ (d + d.T)
+                part = part if region.uniform else part.mul_(region.weights[:, None])
                 result = torch.zeros_like(rows) if result is None else result
                 result.index_add_(0, region.cells, part)
         assert result is not None
@@ -86,7 +91,7 @@ def _covers(region: Region, rows: Tensor) -> bool:
 
 def _gram_of(rows: Tensor, region: Region) -> Tensor:
     inside = rows if _covers(region, rows) else rows.index_select(0, region.cells)
-    return inside.T @ (inside * region.weights[:, None])
+    return inside.T @ (inside if region.uniform else inside * region.weights[:, None])
 
 
 def masked_grams(features: Tensor, regions: Sequence[Region]) -> Tensor:

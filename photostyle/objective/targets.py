@@ -109,7 +109,8 @@ def build_objective(
 
     def style_term(_x: Tensor, features: Features) -> Tensor:
         return sum_of(
-            betas[name] * style_loss(features[name][0], layer.regions, layer.targets, layer.shares, kind)
+            # squeeze, not [0]: the gradient of an index is a copy in another memory layout
+            betas[name] * style_loss(features[name].squeeze(0), layer.regions, layer.targets, layer.shares, kind)
             for name, layer in layers.items()
             if layer.regions
         )

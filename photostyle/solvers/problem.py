@@ -19,6 +19,7 @@ from photostyle.objective.targets import ContentInput, StyleInput, build_objecti
 from photostyle.objective.total import Objective
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment
+from photostyle.solvers.memory import keep_freed_memory
 from photostyle.solvers.schedule import Stage
 
 __all__ = ["Problem", "build_stage", "to_tensor"]
@@ -67,6 +68,7 @@ def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple
     content, style : Tensor, shape (1, 3, H, W)
         The content, and the first style stretched to the same size, to start from.
     """
+    keep_freed_memory()
     device = problem.device
     content = resize(problem.content, stage.size)
     masks = torch.from_numpy(problem.content_masks.resized(stage.size).masks).to(device)

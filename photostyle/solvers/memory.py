@@ -1,0 +1,31 @@
+"""Keep freed memory for the next iteration.
+
+An evaluation of the objective needs the same few hundred megabytes again and again. The C library of Linux hands
+blocks of that size back to the system at once, which then clears every page anew: a fifth of the time of a step.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import platform
+
+__all__ = ["keep_freed_memory"]
+
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's mallopt(3)
+_LARGEST_INT = 2**31 - 1
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Tell glibc, for this process and once, to keep what is freed; elsewhere do nothing.
+
+    Returns
+    -------
+    bool
+        Whether it was told.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(_TRIM_THRESHOLD, _LARGEST_INT) and mallopt(_MMAP_MAX, 0))
