@@ -23,6 +23,7 @@ from photostyle.errors import (
 )
 from photostyle.pipeline import Result, transfer
 from photostyle.progress import Download, Message, Snapshot, Step
+from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
 
 __all__ = [
     "Comparison",
@@ -36,6 +37,8 @@ __all__ = [
     "PhotostyleError",
     "RegionError",
     "Result",
+    "Segmentation",
+    "Segmenter",
     "Snapshot",
     "Step",
     "TransferConfig",
@@ -43,5 +46,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "compare",
+    "segment",
     "transfer",
+    "write_map",
 ]

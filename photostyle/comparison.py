@@ -61,9 +61,9 @@ def compare(
     """Run the same transfer with and without regions, in photo mode each with and without photorealism.
 
     What has the suffix "-no-matting" is the style stage alone: neither the Matting Laplacian nor the local affine
-    maps take part. Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks or
-    from ``regions="grid:RxC"``. ``on_result`` is called with each variant's name and result as soon as there is one,
-    also with the best so far of a variant that is interrupted.
+    maps take part. Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks,
+    from ``regions="grid:RxC"``, or by default from the segmenter. ``on_result`` is called with each variant's name and
+    result as soon as there is one, also with the best so far of a variant that is interrupted.
 
     Returns
     -------
@@ -74,13 +74,16 @@ def compare(
     UsageError
         If there are no regions to compare with.
     """
+    if options.get("regions", config.regions if config else None) is None and content_mask is None:
+        options["regions"] = "auto"
     given = {"content_mask": content_mask, "style_mask": style_mask, "config": config}
     segmented = prepare(content, style, **given, callback=callback, **options)  # type: ignore[arg-type]
     if len(segmented.problem.content_masks.labels) < 2:
         raise UsageError(
-            "compare needs regions, but there is only one: give --content-mask and --style-mask, or --regions grid:RxC"
+            "compare needs regions, but there is only one: leave --regions none out, give --content-mask and "
+            "--style-mask, or --regions grid:RxC"
         )
-    plain = replace(segmented.config, regions="none")
+    plain = replace(segmented.config, regions="none", match=(), region_weights=(), keep=(), strict_labels=False)
     unsegmented = prepare(content, style, config=plain)
     prepared = {"segmented": segmented, "unsegmented": unsegmented}
     if segmented.config.mode == "photo":

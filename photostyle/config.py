@@ -13,7 +13,7 @@ from typing import Any
 
 from photostyle.errors import UsageError
 
-__all__ = ["CHOICES", "TransferConfig", "option_help", "resolve"]
+__all__ = ["CHOICES", "TransferConfig", "option_help", "pairs", "resolve", "weights_by_label"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("artistic", "photo"),
@@ -79,7 +79,20 @@ class TransferConfig:
         "is smoothing, else by plain enlargement. Default: 512 in photo mode, else the size.",
     )
     regions: str | None = _option(
-        None, "none, grid:RxC, or a label map FILE (as --content-mask). Default: what the masks imply, else none."
+        None,
+        "none, auto (segmentation), grid:RxC, or a label map FILE (as --content-mask). Default: what the masks imply, "
+        "else auto in photo mode, with --map and in compare, else none.",
+    )
+    segmenter: str = _option(
+        "outdoor", "What --regions auto asks: outdoor (packaged), ade20k (model hub), or the PATH of an smp checkpoint."
+    )
+    strict_labels: bool = _option(False, "A label without a counterpart in the style is an error.")
+    match: tuple[str, ...] = _option(
+        (), "Pairs of your own, CONTENT_LABEL=STYLE_LABEL, by comma or repeated: mountain=vegetation."
+    )
+    keep: tuple[str, ...] = _option((), "Labels whose regions stay as they are, by comma or repeated.")
+    region_weights: tuple[str, ...] = _option(
+        (), "Weight of the style in a region, LABEL=X, by comma or repeated; 1 where nothing is said."
     )
     style_weights: tuple[float, ...] | None = _option(
         None, "Shares of several styles that are blended, by comma. Default: equal shares."
@@ -174,6 +187,12 @@ class TransferConfig:
         self._check_layers("content")
         self._check_layers("style")
         _check_weights("style_weights", self.style_weights)
+        pairs("match", self.match)
+        weights_by_label(self)
+        if not all(isinstance(label, str) and label.strip() for label in self.keep):
+            raise UsageError(f"--keep is {','.join(map(str, self.keep))!r}: name labels, such as sky")
+        if not isinstance(self.segmenter, str) or not self.segmenter:
+            raise UsageError(f"--segmenter is {self.segmenter!r}, but must be a name or a path")
 
     def _check_layers(self, kind: str) -> None:
         layers: Sequence[str] | None = getattr(self, f"{kind}_layers")
@@ -221,6 +240,41 @@ def resolve(config: TransferConfig) -> TransferConfig:
     if not any((filled.content_weight, filled.style_weight)):
         raise UsageError("--content-weight and --style-weight are both 0, but one must be above 0")
     return filled
+
+
+def pairs(name: str, values: Sequence[str]) -> dict[str, str]:
+    """Take KEY=VALUE texts apart.
+
+    Parameters
+    ----------
+    name : str
+        The option, for messages.
+    values : sequence of str
+
+    Raises
+    ------
+    UsageError
+        If one has no "=" or an empty side, or a key occurs twice.
+    """
+    result: dict[str, str] = {}
+    for value in values:
+        key, separator, other = (part.strip() for part in str(value).partition("="))
+        if not (key and separator and other) or key in result:
+            raise UsageError(f"{_flag(name)} is {','.join(map(str, values))!r}: each must be LABEL=…, no label twice")
+        result[key] = other
+    return result
+
+
+def weights_by_label(config: TransferConfig) -> dict[str, float]:
+    """Return the weights of regions that were given, by label; a `UsageError` where one is no number from 0 on."""
+    result = {}
+    for label, text in pairs("region_weights", config.region_weights).items():
+        try:
+            result[label] = float(text)
+        except ValueError:
+            raise UsageError(f"--region-weights gives {label!r} the weight {text!r}, which is no number") from None
+        _check_number("region_weights", result[label])
+    return result
 
 
 def _flag(name: str) -> str:

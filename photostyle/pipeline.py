@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,6 +25,7 @@ from photostyle.finish.local_affine import lift, smoothing_radius
 from photostyle.images import check_writable, resize, write_atomically, write_picture
 from photostyle.preparation import PictureSource, Prepared, prepare
 from photostyle.progress import Callback, ignore
+from photostyle.regions.labels import area_average
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.record import fingerprint, run_record
 from photostyle.solvers.run import Checkpoint, Solution, solve
@@ -40,6 +42,8 @@ __all__ = [
     "write_atomically",
     "write_picture",
 ]
+
+_KEEP_BLUR = 0.003  # of the longest side: how wide the border of a kept region is blended
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,19 @@ def _finish(prepared: Prepared, solution: Solution, began: float) -> Result | No
         rgb = np.clip(lift(rgb, small, large, smoothing_radius(small.shape), prepared.config.smoothing), 0, 1)
     elif rgb.shape != large.shape:
         rgb = resize(rgb, prepared.size)
+    rgb = _keep(prepared, rgb, large)
     alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
     record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
     return Result(rgb, alpha, record, content.bit_depth, content.exif)
+
+
+def _keep(prepared: Prepared, rgb: NDArray[np.float32], content: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put the content back into the regions that stay as they are, with a soft border."""
+    masks, keep = prepared.problem.content_masks, prepared.config.keep
+    if not keep:
+        return rgb
+    mask = masks.masks[[masks.labels.index(label) for label in keep]].sum(0)
+    mask = area_average(mask, prepared.size)
+    mask = cv2.GaussianBlur(mask, (0, 0), max(1.0, _KEEP_BLUR * max(mask.shape)))[..., None]
+    blended: NDArray[np.float32] = np.clip(rgb + mask * (content - rgb), 0, 1)
+    return blended

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.config import TransferConfig, resolve
+from photostyle.config import TransferConfig, pairs, resolve, weights_by_label
 from photostyle.errors import ImageError, UsageError
 from photostyle.features import load_backbone
 from photostyle.images import Picture, fit_longest_side, read_picture
 from photostyle.progress import Callback, Message, ignore
-from photostyle.regions.match import match_labels
+from photostyle.regions.match import Wishes, match_labels
+from photostyle.regions.segmentation import Segmentation, Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.solvers.problem import Problem
 
@@ -85,6 +86,7 @@ def prepare(
         style_mask=style_mask,
         mapped=len(mapping),
         photo=config.mode == "photo",
+        segment=_LazySegmenter(config, callback),
     )
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
     for note in notes:
@@ -94,6 +96,7 @@ def prepare(
         regions.styles,
         weights=[*(config.style_weights or [1.0] * len(plain)), *[1.0] * len(mapping)],
         mapping={label: len(plain) + index for index, label in enumerate(mapping)},
+        wishes=Wishes(pairs("match", config.match), config.keep, weights_by_label(config), config.strict_labels),
     )
     for note in decisions:
         callback(Message(note))
@@ -118,6 +121,19 @@ def prepare(
         picture.rgb, regions.content, [s.rgb for s in styles], regions.styles, assignments, backbone, device
     )
     return Prepared(problem, picture, tuple(styles), config, size, solve_size, tuple(notes), time.monotonic() - began)
+
+
+class _LazySegmenter:
+    """Segments pictures; it is looked up when the first one comes, since most runs have none."""
+
+    def __init__(self, config: TransferConfig, callback: Callback) -> None:
+        self.config, self.callback = config, callback
+        self.segmenter: Segmenter | None = None
+
+    def __call__(self, picture: Picture) -> Segmentation:
+        if self.segmenter is None:
+            self.segmenter = Segmenter(self.config.segmenter, offline=self.config.offline, callback=self.callback)
+        return self.segmenter(picture)
 
 
 def _with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:

@@ -16,6 +16,14 @@ from photostyle.features.weights import Weights
 
 torch.set_num_threads(1)
 
+
+@pytest.fixture(autouse=True)
+def _segmentations_of_the_tests(tmp_path_factory, monkeypatch):
+    """Nothing goes into the user's cache, and nothing comes from it."""
+    folder = tmp_path_factory.getbasetemp() / "segmentations"
+    monkeypatch.setattr("photostyle.regions.segmentation.cache._folder", lambda: folder)
+
+
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 

@@ -128,7 +128,7 @@ def test_a_label_left_without_style(shop):
         (["--regions", "none", "--content-mask", "MASK"], "--regions none contradicts --content-mask"),
         (["--regions", "grid:2x2", "--content-mask", "MASK"], "--regions grid:2x2 contradicts --content-mask"),
         (["--regions", "MASK", "--content-mask", "MASK"], "contradicts --content-mask"),
-        (["--regions", "nonsense"], "--regions is 'nonsense', which is no file; allowed are none, grid:RxC"),
+        (["--regions", "nonsense"], "--regions is 'nonsense', which is no file; allowed are none, auto, grid:RxC"),
         (["--regions", "grid:0x2"], "grid:ROWSxCOLUMNS"),
         (["--regions", "grid:2"], "grid:ROWSxCOLUMNS"),
         (["--style-mask", "MASK"], "--style-mask needs --content-mask too"),
@@ -138,7 +138,7 @@ def test_a_label_left_without_style(shop):
         (["--map", "sky"], "--map is 'sky', but must be LABEL=FILE"),
         (["--map", "=MASK"], "must be LABEL=FILE"),
         (["--map", "sky=MASK", "--map", "sky=MASK"], "names the label 'sky' twice"),
-        (["--map", "sky=MASK"], "--map needs regions"),
+        (["--map", "sky=MASK", "--regions", "none"], "--map needs regions"),
     ],
 )
 def test_region_options_that_contradict_each_other(shop, arguments, words):
@@ -328,7 +328,8 @@ def test_comparison_that_fails_leaves_no_folder(shop):
 
 
 def _compare_refused(shop, code, folder):
-    return shop.refused(code, "compare", shop.content, shop.style, "-o", folder, *shop.network, *shop.quick)
+    none = ("--regions", "none")
+    return shop.refused(code, "compare", shop.content, shop.style, "-o", folder, *shop.network, *shop.quick, *none)
 
 
 # weights

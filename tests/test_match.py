@@ -7,7 +7,7 @@ import pytest
 
 from photostyle.errors import RegionError
 from photostyle.regions.labels import LabelMasks
-from photostyle.regions.match import Assignment, Source, match_labels, relatives
+from photostyle.regions.match import Assignment, Source, Wishes, match_labels, relatives
 
 
 def labels(*names, colors=None):
@@ -225,3 +225,94 @@ def test_the_table_of_relatives_names_no_label_twice_and_never_the_label_itself(
         assert found
         assert label not in found
         assert len(set(found)) == len(found)
+
+
+# what a user wants
+
+
+def areas(**shares):
+    """A picture of 1000 pixels with labels of these shares."""
+    counts = [round(1000 * share) for share in shares.values()]
+    masks = np.zeros((len(counts), 1, sum(counts)), dtype=np.float32)
+    for mask, start, count in zip(masks, np.cumsum([0, *counts]), counts, strict=False):
+        mask[0, start : start + count] = 1
+    return LabelMasks(tuple(shares), masks)
+
+
+def test_a_pair_of_ones_own_goes_before_like_to_like():
+    wishes = Wishes(pairs={"sky": "rock", "rock": "sky"})
+    found, notes = match_labels(labels("sky", "rock"), [labels("sky", "rock")], wishes=wishes)
+    assert sources(found) == {"sky": [(0, "rock", 1)], "rock": [(0, "sky", 1)]}
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        (Wishes(pairs={"moon": "sky"}), "--match names the label 'moon', but the content has: sky, rock"),
+        (Wishes(pairs={"sky": "moon"}), "--match gives 'sky' the style of 'moon', but the styles have: rock, sky"),
+        (Wishes(keep=["moon"]), "--keep names the label 'moon'"),
+        (Wishes(weights={"moon": 2.0}), "--region-weights names the label 'moon'"),
+        (Wishes(keep=["sky", "rock"]), "leave no region with a style"),
+        (Wishes(keep=["sky"], weights={"rock": 0.0}), "leave no region with a style"),
+    ],
+)
+def test_wishes_that_can_not_be_met(wishes, words):
+    with pytest.raises(RegionError, match=words):
+        match_labels(labels("sky", "rock"), [labels("sky", "rock")], wishes=wishes)
+
+
+def test_pairs_need_masks_of_the_style():
+    with pytest.raises(RegionError, match="the styles have: no masks, they are used whole"):
+        match_labels(labels("sky"), [None], wishes=Wishes(pairs={"sky": "sky"}))
+
+
+def test_strict_labels():
+    strict = Wishes(strict=True)
+    match_labels(labels("sky", "rock"), [labels("sky", "rock")], wishes=strict)
+    match_labels(labels("sky", "rock"), [None], wishes=strict)
+    with pytest.raises(RegionError, match="--strict-labels: no counterpart in the style for 'sky'; the style has rock"):
+        match_labels(labels("sky", "rock"), [labels("water", "rock")], wishes=strict)
+    pairs = Wishes(strict=True, pairs={"sky": "water"})
+    match_labels(labels("sky", "rock"), [labels("water", "rock")], wishes=pairs)
+
+
+def test_kept_regions_have_no_sources_and_weights_are_passed_on():
+    wishes = Wishes(keep=["sky"], weights={"rock": 0.5})
+    found, notes = match_labels(labels("sky", "rock", "sea"), [None], wishes=wishes)
+    assert [(a.label, len(a.sources), a.weight) for a in found] == [("sky", 0, 1), ("rock", 1, 0.5), ("sea", 1, 1)]
+    assert notes == ["'sky' (25.0% of the content) stays as it is"]
+
+
+def test_a_scanty_region_is_completed_by_a_relative():
+    """Sky is 50 % here and 1 % there: ten times that is 10 %, a fifth of what it should cover."""
+    style = areas(sky=0.01, water=0.39, building=0.6)
+    found, notes = match_labels(areas(sky=0.5, building=0.5), [style])
+    assert sources(found)["sky"] == [(0, "sky", 0.2), (0, "water", 0.8)]
+    assert sources(found)["building"] == [(0, "building", 1)]
+    assert notes[0] == (
+        "'sky' is 50.0% of the content but 'sky' only 1.0% of style 1; 'water' there gives 80% of its style"
+    )
+
+
+def test_a_scanty_region_without_relatives_is_completed_by_the_whole_picture():
+    found, notes = match_labels(areas(roof=0.8, door=0.2), [areas(roof=0.02, door=0.98)])
+    assert sources(found)["roof"] == [(0, "roof", 0.25), (0, None, 0.75)]
+    assert "the whole picture gives 75% of its style" in notes[0]
+
+
+def test_a_region_of_a_tenth_is_enough():
+    found, notes = match_labels(areas(roof=0.8, door=0.2), [areas(roof=0.08, door=0.92)])
+    assert sources(found)["roof"] == [(0, "roof", 1)]
+    assert notes == []
+
+
+def test_a_pair_of_ones_own_is_not_completed():
+    wishes = Wishes(pairs={"roof": "roof"})
+    found, _ = match_labels(areas(roof=0.8, door=0.2), [areas(roof=0.02, door=0.98)], wishes=wishes)
+    assert sources(found)["roof"] == [(0, "roof", 1)]
+
+
+def test_tones_have_relatives():
+    for name in ("shadows", "midtones", "highlights"):
+        assert set(relatives(name)) == {"shadows", "midtones", "highlights"} - {name}

@@ -416,7 +416,7 @@ REFUSED = [
     (UsageError, "layer 'conv2_2' is not in the weights .*end before it", {"style_layers": ["relu5_1"]}),
     (UsageError, "--regions is 'nowhere.png'", {"regions": "nowhere.png"}),
     (UsageError, "--iterations is 0", {"iterations": 0}),
-    (UsageError, "--map needs regions", {"map": {"sky": STYLE}}),
+    (UsageError, "--map needs regions", {"map": {"sky": STYLE}, "regions": "none"}),
     (UsageError, "--style-mask needs --content-mask", {"style_mask": "a.png"}),
     (UsageError, "--regions none contradicts --content-mask", {"regions": "none", "content_mask": "a.png"}),
     (RegionError, "--map names the label 'moon'", {"map": {"moon": STYLE}, "regions": "grid:1x2"}),

@@ -58,12 +58,6 @@ def test_no_masks_are_one_region(content, style, regions):
     assert found.notes == ()
 
 
-def test_one_region_is_worth_a_remark_in_photo_mode(content, style):
-    (note,) = read_regions(content, [style], photo=True).notes
-    assert note.startswith("no masks were given: the whole picture is one region")
-    assert "--content-mask" in note
-
-
 def test_no_remark_where_masks_were_given(content, style, save):
     both = {"content_mask": save("c.png"), "style_mask": save("s.png", 32, 24)}
     assert read_regions(content, [style], photo=True, **both).notes == ()
@@ -218,15 +212,14 @@ def test_a_style_mask_alone_is_not_enough(content, style, save):
         read_regions(content, [style], style_mask=save("s.png", 32, 24))
 
 
-@pytest.mark.parametrize("regions", [None, "none"])
-def test_a_map_needs_regions(content, style, regions):
-    with pytest.raises(UsageError, match="--map needs regions: give --content-mask FILE or --regions grid:RxC"):
-        read_regions(content, [style], regions=regions, mapped=1)
+def test_a_map_needs_regions(content, style):
+    with pytest.raises(UsageError, match="--map needs regions: leave --regions none out"):
+        read_regions(content, [style], regions="none", mapped=1)
 
 
 @pytest.mark.parametrize("word", ["nowhere.png", "Grid2x2", "all"])
 def test_regions_that_are_neither_a_word_nor_a_file(content, style, word):
-    with pytest.raises(UsageError, match=f"--regions is '{word}', which is no file; allowed are none, grid:RxC"):
+    with pytest.raises(UsageError, match=f"--regions is '{word}', which is no file; allowed are none, auto, grid:RxC"):
         read_regions(content, [style], regions=word)
 
 

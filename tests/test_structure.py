@@ -32,10 +32,10 @@ ROWS = [
     {"objective"},
     {"solvers"},
     {"finish", "report"},
-    {"preparation", "pipeline", "comparison"},
+    {"preparation", "pipeline", "comparison", "segmenting"},
     {"apps", "__main__", "__init__"},
 ]
-SEEN_BY_APPS = {"pipeline", "comparison", "config", "errors", "progress", "report", "_version", "apps"}
+SEEN_BY_APPS = {"pipeline", "comparison", "segmenting", "config", "errors", "progress", "report", "_version", "apps"}
 SEEN_BY_APPS_MODULES = {"photostyle.features.weights"}
 
 

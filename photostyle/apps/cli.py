@@ -1,4 +1,4 @@
-"""The command line: ``photostyle transfer | compare | models``."""
+"""The command line: ``photostyle transfer | compare | segment | models``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from photostyle.apps.files import (
 from photostyle.apps.models import models_app
 from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.segment import segment_command
 from photostyle.comparison import compare
 from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, Interrupted, OutputError, PhotostyleError, UsageError
@@ -39,6 +40,7 @@ app = typer.Typer(
     help="Style transfer by optimisation, with regions and photorealism.",
 )
 app.add_typer(models_app, name="models")
+app.command("segment")(segment_command)
 
 _CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
 

@@ -17,6 +17,7 @@ from photostyle.errors import UsageError
 __all__ = ["config_from", "with_config_options"]
 
 _HINTS = typing.get_type_hints(TransferConfig)
+_REPEATED = ("keep", "match", "region_weights")
 
 
 def with_config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,6 +73,8 @@ def _default(name: str, default: Any) -> Any:
 
 def _hint(name: str) -> Any:
     flag, text, hint = "--" + name.replace("_", "-"), option_help(name), _HINTS[name]
+    if name in _REPEATED:
+        return Annotated[list[str] | None, typer.Option(flag, help=text, metavar="A,B,…")]
     if _is_list(name):
         return Annotated[str | None, typer.Option(flag, help=text, metavar="A,B,…")]
     if hint is bool:
@@ -86,6 +89,8 @@ def _parse(name: str, value: Any) -> Any:
         return value
     if value is None:
         return TransferConfig.__dataclass_fields__[name].default
+    if isinstance(value, list):
+        return tuple(part.strip() for each in value for part in each.split(","))
     kind = next(k for k in (str, float, int) if f"tuple[{k.__name__}" in str(_HINTS[name]))
     try:
         return tuple(kind(part.strip()) for part in value.split(","))

@@ -6,19 +6,13 @@ licence, and by which SHA-256 it is known. Nothing in here touches the network o
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from photostyle.errors import UsageError, WeightsError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from photostyle.errors import UsageError
+from photostyle.features.rows import Row, read_rows, read_toml
 
 __all__ = [
     "ARCHITECTURES",
@@ -31,13 +25,11 @@ __all__ = [
     "load_registry",
     "model_entry",
     "models_folder",
+    "registry_document",
 ]
 
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """Convolutions in each of the five blocks (Simonyan and Zisserman 2015, table 1, columns D and E)."""
-
-_T = TypeVar("_T")
-_HEX = re.compile(r"[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -148,9 +140,9 @@ def load_registry() -> dict[str, ModelEntry]:
     WeightsError
         If the file is missing or a row is not as it should be; the message names the row and the field.
     """
-    document = _document()
+    document = registry_document()
     preprocessings = _preprocessings(document)
-    return {name: _entry(name, row, preprocessings) for name, row in _rows(document, "model").items()}
+    return {name: _entry(name, row, preprocessings) for name, row in read_rows(document, "model").items()}
 
 
 def model_entry(name: str) -> ModelEntry:
@@ -163,22 +155,9 @@ def model_entry(name: str) -> ModelEntry:
     return registry[name]
 
 
-def _document() -> dict[str, Any]:
-    path = models_folder() / "registry.toml"
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or error
-        raise WeightsError(f"can't read the registry {path} ({reason}): install photostyle again") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WeightsError(f"the registry {path} is not valid TOML ({error}): mend it") from error
-
-
-def _rows(document: Mapping[str, Any], table: str) -> dict[str, _Row]:
-    rows = document.get(table)
-    if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
-        raise WeightsError(f"registry.toml: no rows [{table}.NAME] found, at least one is expected")
-    return {name: _Row(f"{table}.{name}", row) for name, row in rows.items()}
+def registry_document() -> dict[str, Any]:
+    """Read the registry as plain data; a file that is missing or no TOML is a `WeightsError`."""
+    return read_toml(models_folder() / "registry.toml")
 
 
 def _preprocessings(document: Mapping[str, Any]) -> dict[str, Preprocessing]:
@@ -191,13 +170,13 @@ def _preprocessings(document: Mapping[str, Any]) -> dict[str, Preprocessing]:
                 std=row.triple("std", positive=True),
             )
         )
-        for name, row in _rows(document, "preprocessing").items()
+        for name, row in read_rows(document, "preprocessing").items()
     }
 
 
-def _entry(name: str, row: _Row, preprocessings: Mapping[str, Preprocessing]) -> ModelEntry:
+def _entry(name: str, row: Row, preprocessings: Mapping[str, Preprocessing]) -> ModelEntry:
     architecture = row.choice("architecture", tuple(ARCHITECTURES))
-    source = _source(_Row(f"{row.name}.source", row.take("source", dict)))
+    source = _source(Row(f"{row.name}.source", row.take("source", dict)))
     entry = ModelEntry(
         name=name,
         architecture=architecture,
@@ -211,7 +190,7 @@ def _entry(name: str, row: _Row, preprocessings: Mapping[str, Preprocessing]) ->
     return row.done(entry)
 
 
-def _source(row: _Row) -> WheelSource | TorchvisionSource:
+def _source(row: Row) -> WheelSource | TorchvisionSource:
     if row.choice("kind", ("wheel", "torchvision")) == "torchvision":
         found = TorchvisionSource(
             **{field: row.text(field) for field in ("weights", "file")},
@@ -229,67 +208,5 @@ def _source(row: _Row) -> WheelSource | TorchvisionSource:
     return row.done(wheel)
 
 
-class _Row:
-    """A table of the file whose fields are taken out one by one, each with its check."""
-
-    def __init__(self, name: str, fields: Mapping[str, Any]) -> None:
-        self.name = name
-        self._fields = dict(fields)
-
-    def take(self, field: str, kind: type | tuple[type, ...]) -> Any:
-        value = self._fields.pop(field, None)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            kinds = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-            raise self._wrong(field, value, f"a value of type {kinds}")
-        return value
-
-    def choice(self, field: str, allowed: tuple[Any, ...]) -> Any:
-        value = self.take(field, tuple({type(a) for a in allowed}))
-        if value not in allowed:
-            raise self._wrong(field, value, f"one of {', '.join(map(str, allowed))}")
-        return value
-
-    def text(self, field: str) -> str:
-        value: str = self.take(field, str)
-        if not value.strip():
-            raise self._wrong(field, value, "a text that is not empty")
-        return value
-
-    def count(self, field: str) -> int:
-        value: int = self.take(field, int)
-        if value <= 0:
-            raise self._wrong(field, value, "a number of bytes above 0")
-        return value
-
-    def digest(self, field: str, length: int = 64) -> str:
-        value: str = self.take(field, str)
-        if len(value) != length or not _HEX.fullmatch(value):
-            raise self._wrong(field, value, f"{length} hexadecimal digits in lower case")
-        return value
-
-    def triple(self, field: str, positive: bool = False) -> tuple[float, float, float]:
-        value = self.take(field, list)
-        fits = len(value) == 3 and all(isinstance(v, float) and (v > 0 or not positive) for v in value)
-        if not fits:
-            raise self._wrong(field, value, f"three {'positive ' if positive else ''}decimal numbers")
-        return (value[0], value[1], value[2])
-
-    def layers(self, field: str, known: tuple[str, ...]) -> tuple[str, ...]:
-        value = self.take(field, list)
-        if not value or tuple(value) != known[: len(value)]:
-            raise self._wrong(field, value, f"the convolutions from {known[0]} on, in order")
-        return tuple(value)
-
-    def done(self, result: _T) -> _T:
-        """Hand the finished row over, after a look for fields that nobody asked for."""
-        for field, value in self._fields.items():
-            raise self._wrong(field, value, "no such field")
-        return result
-
-    def _wrong(self, field: str, value: object, expected: str) -> WeightsError:
-        found = "nothing" if value is None else repr(value)
-        return WeightsError(f"registry.toml, row [{self.name}], field {field!r}: found {found}, expected {expected}")
-
-
-PREPROCESSINGS: dict[str, Preprocessing] = _preprocessings(_document())
+PREPROCESSINGS: dict[str, Preprocessing] = _preprocessings(registry_document())
 """The preprocessings of the registry by name: "caffe" and "torchvision"."""

@@ -166,9 +166,11 @@ def _style_layer(
     assignments: Sequence[Assignment],
 ) -> _StyleLayer:
     masks = layer_masks(content.masks, (grid[0], grid[1]))
-    shares = content.masks.mean((1, 2))
+    shares = content.masks.mean((1, 2)) * content.masks.new_tensor([a.weight for a in assignments])
     regions, targets, kept, left_out = [], [], [], []
     for index, assignment in enumerate(assignments):
+        if not assignment.sources or not assignment.weight:  # kept as it is
+            continue
         region = region_of(masks[index])
         sources = [
             (source, where)

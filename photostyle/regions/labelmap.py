@@ -15,7 +15,7 @@ from scipy import ndimage
 from photostyle.errors import RegionError
 from photostyle.regions.colors import MOST_LABELS, decode_colors
 from photostyle.regions.labels import LabelMasks, area_average
-from photostyle.regions.legend import Color, color_names, hex_color, read_legend
+from photostyle.regions.legend import Color, color_names, hex_color, own_names, read_legend
 
 __all__ = ["read_label_map", "read_soft_masks"]
 
@@ -73,7 +73,8 @@ def read_label_map(source: _Path, *, size: tuple[int, int], picture: str) -> Lab
     image = _open(path)
     index, own, indices, colors = _labels(image, path.name)
     notes = _doubts(image, index, colors, path.name)
-    names = read_legend(path).names(own, indices, colors)
+    legend = read_legend(path)
+    names = (own_names(colors) if legend.path is None else None) or legend.names(own, indices, colors)
     labels = list(dict.fromkeys(names if image.mode == "P" else sorted(names)))
     notes += _fit(image.size, path.name, size, picture)
     merged = np.array([labels.index(name) for name in names], dtype=np.uint8)[index]

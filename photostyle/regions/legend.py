@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from photostyle.errors import RegionError
+from photostyle.regions.label_colors import LABEL_COLORS
 
-__all__ = ["COMMON_COLORS", "Color", "Legend", "color_names", "hex_color", "read_legend"]
+__all__ = ["COMMON_COLORS", "Color", "Legend", "color_names", "hex_color", "own_names", "read_legend"]
 
 Color = tuple[int, int, int]
 
@@ -43,6 +44,8 @@ class Legend:
         Names of colours.
     path : Path, optional
         The legend's file, for messages.
+    complete : bool
+        Whether it names all that the map may hold: the legend of an automatic segmentation does.
     """
 
     def __init__(
@@ -50,10 +53,13 @@ class Legend:
         indices: dict[int, str] | None = None,
         colors: dict[Color, str] | None = None,
         path: Path | None = None,
+        *,
+        complete: bool = False,
     ) -> None:
         self.indices = indices or {}
         self.colors = colors or {}
         self.path = path
+        self.complete = complete
 
     def names(self, own: Sequence[str], indices: Sequence[int | None], colors: Sequence[Color]) -> list[str]:
         """Name the labels of a map.
@@ -70,29 +76,49 @@ class Legend:
         Returns
         -------
         list of str
-            One name each; an entry by index goes before one by colour.
+            One name each. An entry by index goes before one by colour, unless the legend knows the label's colour
+            by another name: then a paint program has given the palette a new order.
 
         Raises
         ------
         RegionError
-            If the legend has entries by index but the map is in colour.
+            If the legend has entries by index alone but the map is in colour, or is complete and lacks a label.
         """
-        if self.indices and all(index is None for index in indices):
+        if self.indices and not self.colors and all(index is None for index in indices):
             raise RegionError(
                 f"legend {self.path} names labels by index, but the map is in colour: use keys like "
                 '"#0000ff" or "blue", or save the map as an indexed PNG'
             )
         by_color = _nearest_only(colors, list(self.colors))
         names = []
-        for label, index, target in zip(own, indices, by_color, strict=True):
-            name = self.colors[target] if target is not None else label
-            names.append(self.indices.get(index, name) if index is not None else name)
+        for label, index, color, target in zip(own, indices, colors, by_color, strict=True):
+            by_index = self.indices.get(index) if index is not None else None
+            colored = self.colors[target] if target is not None else None
+            name = colored if self.complete and colored is not None else by_index or colored
+            if name is None and self.complete:
+                raise self._unknown(index, color)
+            names.append(name or label)
         return names
+
+    def _unknown(self, index: int | None, color: Color) -> RegionError:
+        what = f"the colour {hex_color(color)}" if index is None else f"the index {index} ({hex_color(color)})"
+        known = ", ".join(f"{index} {name}" for index, name in sorted(self.indices.items()))
+        return RegionError(
+            f"the map of legend {self.path} has {what}, which the legend doesn't name; it names {known}: paint with "
+            "these, or add the new label to the legend"
+        )
 
 
 def hex_color(color: Color) -> str:
     """Write a colour of three levels in 0…255 as "#rrggbb"."""
     return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def own_names(colors: Sequence[Color]) -> list[str] | None:
+    """Names of a map in the packaged segmenter's colours; None if it has any other colour."""
+    targets = {_target(Path(), color): label for label, color in LABEL_COLORS.items()}
+    found = _nearest_only(colors, [color for color in targets if isinstance(color, tuple)])
+    return [targets[color] for color in found if color is not None] if None not in found else None
 
 
 def color_names(colors: Sequence[Color]) -> list[str]:
@@ -120,8 +146,10 @@ def read_legend(map_path: Path) -> Legend:
     """Read the legend of a map: the JSON file of the same stem beside it.
 
     It holds a list of names by index, or an object whose keys are indices ("3"), colours ("#0000ff",
-    "0000ff") or common colours ("blue") and whose values are names, or objects with a "name"; either may
-    stand alone or under "labels".
+    "0000ff") or common colours ("blue") and whose values are names, or objects with a "name" and perhaps
+    the "color" of an index; either may stand alone or under "labels". The legend of an automatic
+    segmentation (it has a "segmenter") is complete. A map without a legend that has only colours of
+    :data:`photostyle.regions.label_colors.LABEL_COLORS` is named by these.
 
     Parameters
     ----------
@@ -142,16 +170,21 @@ def read_legend(map_path: Path) -> Legend:
     if not path.is_file():
         return Legend()
     entries = _load(path)
+    complete = isinstance(entries, dict) and "segmenter" in entries
     if isinstance(entries, dict) and isinstance(entries.get("labels"), (dict, list)):
         entries = entries["labels"]
     if isinstance(entries, list):
         return Legend({index: _name(path, index, value) for index, value in enumerate(entries)}, path=path)
     if not isinstance(entries, dict):
         raise RegionError(f"legend {path} holds {_kind(entries)}: it must be a list of names or an object")
-    legend = Legend(path=path)
+    legend = Legend(path=path, complete=complete)
     for key, value in entries.items():
         name = _name(path, key, value)
         target = _target(path, key)
+        if isinstance(value, dict) and "color" in value:
+            color = _target(path, str(value["color"]))
+            if isinstance(color, tuple):
+                legend.colors[color] = name
         if isinstance(target, int):
             legend.indices[target] = name
         else:

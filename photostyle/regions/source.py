@@ -10,7 +10,9 @@ from typing import Any
 
 from photostyle.errors import RegionError, UsageError
 from photostyle.images import Picture
+from photostyle.regions.automatic import Segment, automatic
 from photostyle.regions.grid import grid, parse_grid
+from photostyle.regions.label_colors import LABEL_COLORS
 from photostyle.regions.labelmap import read_label_map, read_soft_masks
 from photostyle.regions.labels import LabelMasks, whole
 from photostyle.regions.tiny import absorb_tiny
@@ -18,6 +20,7 @@ from photostyle.regions.tiny import absorb_tiny
 __all__ = ["ContentMask", "RegionSet", "StyleMask", "read_regions"]
 
 _Path = str | os.PathLike[str]
+_WHOLE = "none"
 ContentMask = _Path | Mapping[str, _Path] | LabelMasks
 """A label map (or a folder of soft masks), a soft mask for each label, or masks that are made already."""
 StyleMask = ContentMask
@@ -50,6 +53,7 @@ def read_regions(
     style_mask: StyleMask | Sequence[StyleMask | None] | None = None,
     mapped: int = 0,
     photo: bool = False,
+    segment: Segment | None = None,
 ) -> RegionSet:
     """Find the regions of the content and of each style picture.
 
@@ -58,14 +62,17 @@ def read_regions(
     content : Picture
     styles : sequence of Picture
     regions : str, optional
-        "none", "grid:RxC", or a label map of the content; by default what the masks imply, else "none".
+        "none", "auto", "grid:RxC", or a label map of the content. By default what the masks imply; without masks
+        "auto" in photo mode and where styles are mapped to labels, else "none".
     content_mask : ContentMask, optional
     style_mask : StyleMask or a sequence of them, optional
-        One a style picture, None (or the word "none") where it is used whole.
+        One a style picture, None (or the word "none") where it is used whole; with "auto", None is segmented.
     mapped : int
         How many style pictures, at the end of ``styles``, belong to a label of their own.
     photo : bool
-        Whether one region for the whole picture is worth a remark.
+        Photo mode: what has no masks is segmented.
+    segment : callable, optional
+        Segments a picture; needed for "auto".
 
     Returns
     -------
@@ -78,42 +85,56 @@ def read_regions(
         If the options contradict each other or don't suffice.
     RegionError
         If a map can't be read or doesn't fit its picture.
+    WeightsError
+        If the segmenter can't be loaded.
     """
-    kind = regions or ("none" if content_mask is None else "mask")
-    if kind == "auto":
-        raise UsageError("--regions auto is not there yet; allowed are none, grid:RxC, or a label map FILE")
+    automatic_by_default = (photo or mapped > 0) and segment is not None
+    kind = regions or ("mask" if content_mask is not None else "auto" if automatic_by_default else "none")
     if kind == "none" or kind.startswith("grid:"):
-        for option, value in (("--content-mask", content_mask), ("--style-mask", style_mask)):
-            if value is not None and regions is not None:
-                raise UsageError(f"--regions {regions} contradicts {option}: leave one of them out")
-            if value is not None:
-                raise UsageError(f"{option} needs --content-mask too: both pictures need regions")
+        _refuse_masks(regions, content_mask, style_mask)
         if kind == "none" and mapped:
-            raise UsageError("--map needs regions: give --content-mask FILE or --regions grid:RxC")
+            raise UsageError("--map needs regions: leave --regions none out, or give --regions auto or grid:RxC")
         if kind == "none":
-            note = "no masks were given: the whole picture is one region (--content-mask and --style-mask give more)"
-            return RegionSet(whole(content.size), (None,) * len(styles), (note,) if photo else ())
+            return RegionSet(whole(content.size), (None,) * len(styles), ())
         rows, columns = parse_grid(kind)
         plain = [grid(style.size, rows, columns) for style in styles[: len(styles) - mapped]]
         return RegionSet(grid(content.size, rows, columns), (*plain, *(None,) * mapped), ())
-    if regions is not None:
+    if kind not in ("mask", "auto"):
         if content_mask is not None:
             raise UsageError(f"--regions {regions} contradicts --content-mask: leave one of them out")
-        if not Path(regions).exists():
+        if not Path(kind).exists():
             raise UsageError(
-                f"--regions is {regions!r}, which is no file; allowed are none, grid:RxC, or a label map FILE"
+                f"--regions is {regions!r}, which is no file; allowed are none, auto, grid:RxC, or a label map FILE"
             )
-        content_mask = regions
-    assert content_mask is not None
-    masks = _style_masks(style_mask, len(styles))
+        content_mask = kind
+    given = _style_masks(style_mask, len(styles))
     notes: list[str] = []
-    content_labels = _read(content_mask, content, "content", notes)
-    style_labels = tuple(
-        None if mask is None else _read(mask, style, "style", notes) for mask, style in zip(masks, styles, strict=True)
-    )
-    if not mapped and not any(style_labels):
+    content_labels = None if content_mask is None else _read(content_mask, content, "content", notes)
+    style_labels = [
+        None if mask is None or mask == _WHOLE else _read(mask, style, "style", notes)
+        for mask, style in zip(given, styles, strict=True)
+    ]
+    known = content_labels is None or bool(set(content_labels.labels) & set(LABEL_COLORS))
+    if segment is not None and (kind == "auto" or (photo and known and style_mask is None)):
+        alone = [isinstance(mask, str) and mask == _WHOLE for mask in given]
+        content_labels, style_labels, told = automatic(
+            content, styles, segment, content_masks=content_labels, style_masks=style_labels, whole=alone, mapped=mapped
+        )
+        notes += told
+        content_labels = _absorbed(content_labels, "content", notes)
+        style_labels = [None if labels is None else _absorbed(labels, "style", notes) for labels in style_labels]
+    elif not mapped and not any(style_labels):
         notes.append("no style masks were given: each region takes the style of the whole style picture")
-    return RegionSet(content_labels, style_labels, tuple(notes))
+    assert content_labels is not None
+    return RegionSet(content_labels, tuple(style_labels), tuple(notes))
+
+
+def _refuse_masks(regions: str | None, content_mask: object, style_mask: object) -> None:
+    for option, value in (("--content-mask", content_mask), ("--style-mask", style_mask)):
+        if value is not None and regions is not None:
+            raise UsageError(f"--regions {regions} contradicts {option}: leave one of them out")
+        if value is not None:
+            raise UsageError(f"{option} needs --content-mask too: both pictures need regions (or --regions auto)")
 
 
 def _style_masks(given: StyleMask | Sequence[StyleMask | None] | None, count: int) -> list[StyleMask | None]:
@@ -125,7 +146,7 @@ def _style_masks(given: StyleMask | Sequence[StyleMask | None] | None, count: in
             f"{len(masks)} style masks were given for {count} style pictures: give --style-mask once for each, in "
             "their order (those of --map last), and the word none for a picture that is used whole"
         )
-    return [None if isinstance(mask, str) and mask == "none" else mask for mask in masks]
+    return masks
 
 
 def _read(mask: ContentMask, picture: Picture, role: str, notes: list[str]) -> LabelMasks:
@@ -141,6 +162,10 @@ def _read(mask: ContentMask, picture: Picture, role: str, notes: list[str]) -> L
         labels = read_soft_masks(mask, size=picture.size, picture=picture.name)
     else:
         labels = read_label_map(mask, size=picture.size, picture=picture.name)
+    return _absorbed(labels, f"{role} mask", notes)
+
+
+def _absorbed(labels: LabelMasks, role: str, notes: list[str]) -> LabelMasks:
     merged, tiny = absorb_tiny(labels)
-    notes.extend(f"{role} mask: {note}" for note in (*labels.notes, *tiny))
+    notes.extend(f"{role}: {note}" for note in (*labels.notes, *tiny))
     return replace(merged, notes=())

@@ -8,15 +8,44 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from photostyle.regions.label_colors import LABEL_COLORS
 from photostyle.regions.labels import LabelMasks
+from photostyle.report.sheet import legend_strip
 
-__all__ = ["label_colors", "overlay"]
+__all__ = ["label_colors", "labelled_overlay", "overlay"]
 
 
 def label_colors(labels: Sequence[str]) -> dict[str, tuple[float, float, float]]:
-    """Return a colour in [0, 1] for each label, by sorted name, so that both pictures of a pair agree."""
+    """Return a colour in [0, 1] for each label: the segmenter's own, else one by sorted name, so that pairs agree."""
     names = sorted(set(labels))
-    return {name: colorsys.hsv_to_rgb(i / max(len(names), 1), 0.75, 0.95) for i, name in enumerate(names)}
+    made = {name: colorsys.hsv_to_rgb(i / max(len(names), 1), 0.75, 0.95) for i, name in enumerate(names)}
+    if set(names) <= set(LABEL_COLORS):
+        made = {name: _rgb(LABEL_COLORS[name]) for name in names}
+    return made
+
+
+def _rgb(color: str) -> tuple[float, float, float]:
+    red, green, blue = bytes.fromhex(color[1:])
+    return red / 255, green / 255, blue / 255
+
+
+def labelled_overlay(picture: NDArray[np.float32], masks: LabelMasks) -> NDArray[np.float32]:
+    """Paint masks over a picture, with a legend of labels and areas in a strip below.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (H, W, 3)
+        In [0, 1].
+    masks : LabelMasks
+        Of the same size, with colours.
+
+    Returns
+    -------
+    ndarray of float32, shape (H + legend, W, 3)
+    """
+    colors = {label: _rgb(color) for label, color in masks.colors.items()}
+    painted = overlay(picture, masks, colors or label_colors(masks.labels))
+    return np.concatenate([painted, legend_strip(masks.shares, colors, picture.shape[1])])
 
 
 def overlay(

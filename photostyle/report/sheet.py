@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from photostyle.images import resize
 
-__all__ = ["Tile", "contact_sheet"]
+__all__ = ["Tile", "contact_sheet", "legend_strip"]
 
 _GAP, _LINE, _FONT = 12, 18, 14
 
@@ -63,6 +63,43 @@ def _strip(row: Sequence[Tile], width: int, font: ImageFont.FreeTypeFont) -> NDA
     if lines:
         canvas[_GAP + height + 2 : _GAP + height + 2 + lines * _LINE] = np.asarray(image, dtype=np.float32) / 255
     return canvas
+
+
+def legend_strip(
+    shares: Mapping[str, float], colors: Mapping[str, tuple[float, float, float]], width: int
+) -> NDArray[np.float32]:
+    """Draw labels beside their colours, largest first, in as many lines as it takes.
+
+    Parameters
+    ----------
+    shares : mapping of label to float
+        Of the picture, in [0, 1].
+    colors : mapping of label to RGB in [0, 1]
+    width : int
+        In pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, width, 3)
+        White, in [0, 1].
+    """
+    font = ImageFont.truetype(_font_file(), _FONT)
+    places, x, y = [], _GAP, 0
+    for label, share in sorted(shares.items(), key=lambda item: -item[1]):
+        text = _fit(f"{label} {share:.1%}", max(1, width - 2 * _GAP - _LINE), font)
+        across = _LINE + int(font.getlength(text)) + _GAP
+        if x > _GAP and x + across > width:
+            x, y = _GAP, y + _LINE
+        places.append((x, y, text, colors[label]))
+        x += across
+    image = Image.new("RGB", (width, y + _LINE + 6), "white")
+    draw = ImageDraw.Draw(image)
+    for left, top, text, color in places:
+        fill = tuple(round(255 * level) for level in color)
+        draw.rectangle((left, top + 5, left + _LINE - 6, top + _LINE - 1), fill=fill)
+        draw.text((left + _LINE, top + 3), text, fill="black", font=font)
+    strip: NDArray[np.float32] = np.asarray(image, dtype=np.float32) / np.float32(255)
+    return strip
 
 
 def _fit(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:

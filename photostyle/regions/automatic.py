@@ -1,0 +1,100 @@
+"""Regions that nobody drew: each picture is segmented, and what can't be trusted is divided by tone instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from photostyle.images import Picture
+from photostyle.regions.labels import LabelMasks
+from photostyle.regions.segmentation import Segmentation
+from photostyle.regions.tones import tones
+
+__all__ = ["Segment", "automatic"]
+
+Segment = Callable[[Picture], Segmentation]
+"""Segments one picture, such as a :class:`photostyle.regions.segmentation.Segmenter`."""
+
+_GLOBAL = "it is used whole"
+
+
+def automatic(
+    content: Picture,
+    styles: Sequence[Picture],
+    segment: Segment,
+    *,
+    content_masks: LabelMasks | None = None,
+    style_masks: Sequence[LabelMasks | None],
+    whole: Sequence[bool],
+    mapped: int = 0,
+) -> tuple[LabelMasks, list[LabelMasks | None], list[str]]:
+    """Segment whatever has no masks yet.
+
+    Where the content or one of the pictures that give the style can't be trusted (see
+    :mod:`photostyle.regions.segmentation.trust`), regions by meaning would be nonsense. Then content and styles are
+    all divided by tone. That needs freedom on all sides: if masks or labels are given, they stay, a doubtful style is
+    used whole, and doubtful content is kept with a warning.
+
+    Parameters
+    ----------
+    content : Picture
+    styles : sequence of Picture
+    segment : callable
+        Segments a picture.
+    content_masks : LabelMasks, optional
+        Where they were given.
+    style_masks : sequence of LabelMasks or None
+        Of each style, where they were given.
+    whole : sequence of bool
+        Which styles are used whole.
+    mapped : int
+        How many styles, at the end, belong to a label of their own.
+
+    Returns
+    -------
+    content : LabelMasks
+    styles : list of LabelMasks or None
+    notes : list of str
+        What was found in each picture, and every fallback.
+    """
+    notes: list[str] = []
+    plain = len(styles) - mapped
+    found = None if content_masks is not None else segment(content)
+    if found is not None:
+        notes.append(_told("content", found))
+    doubts = [f"content: {found.trust.doubt}"] if found is not None and found.trust.doubt else []
+    masks = list(style_masks)
+    for index, style in enumerate(styles):
+        if masks[index] is not None or whole[index]:
+            continue
+        of_style = segment(style)
+        name = f"style {index + 1}"
+        notes.append(_told(name, of_style))
+        if not of_style.trust.doubt:
+            masks[index] = of_style.masks
+        elif index < plain and content_masks is None and not mapped:
+            doubts.append(f"{name}: {of_style.trust.doubt}")
+        else:
+            notes.append(f"{name}: {of_style.trust.doubt}; {_GLOBAL}")
+    free = content_masks is None and not mapped and all(m is None for m in style_masks) and not any(whole)
+    if doubts and free:
+        notes += doubts
+        notes.append(
+            "labels by meaning can't be trusted here, so all pictures are divided by tone instead (shadows, midtones, "
+            "highlights); label maps of your own, or --regions none, do otherwise"
+        )
+        return tones(content.rgb), [tones(style.rgb) for style in styles], notes
+    notes += [f"{doubt}; look at the regions with photostyle segment" for doubt in doubts]
+    result = content_masks if content_masks is not None else _masks(found)
+    return result, masks, notes
+
+
+def _masks(found: Segmentation | None) -> LabelMasks:
+    assert found is not None
+    return replace(found.masks, notes=())
+
+
+def _told(role: str, found: Segmentation) -> str:
+    shares = sorted(found.masks.shares.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{label} {share:.0%}" for label, share in shares)
+    return f"{role} segmented: {listed} ({found.trust.confidence:.0%} sure)"

@@ -1,0 +1,159 @@
+"""Automatic regions: what a picture shows, by a network of segmentation-models-pytorch.
+
+::
+
+    picture → probabilities on the network's grid (cached) → refined against the picture → islands merged → masks
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photostyle.images import Picture
+from photostyle.progress import Callback, Message, ignore
+from photostyle.regions.label_colors import label_palette
+from photostyle.regions.labels import LabelMasks
+from photostyle.regions.segmentation import cache
+from photostyle.regions.segmentation.checkpoints import identify, load_network
+from photostyle.regions.segmentation.entries import load_segmenters, segmenter_entry
+from photostyle.regions.segmentation.guided import refine, upsample
+from photostyle.regions.segmentation.islands import merge_islands
+from photostyle.regions.segmentation.network import Network
+from photostyle.regions.segmentation.trust import Trust, judge
+
+__all__ = [
+    "Segmentation",
+    "Segmenter",
+    "label_palette",
+    "load_segmenters",
+    "refine",
+    "segmenter_entry",
+    "upsample",
+]
+
+_FLAT = 0.02  # levels in [0, 1]: a picture with less between its darkest and its lightest shows nothing
+_ABSENT = 1e-3  # a label that wins on less of the picture is not in it
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The regions that were found in a picture.
+
+    Attributes
+    ----------
+    masks : LabelMasks
+        Soft masks of the labels that are there, at the picture's own size.
+    labels : tuple of str
+        All labels that the segmenter knows; a label map's index is the place in here.
+    trust : Trust
+        How sure the network is, and whether that is enough.
+    segmenter : str
+        What was asked.
+    """
+
+    masks: LabelMasks
+    labels: tuple[str, ...]
+    trust: Trust
+    segmenter: str
+
+    @property
+    def label_map(self) -> NDArray[np.uint8]:
+        """The label of each pixel, shape (H, W), as an index into `labels`."""
+        table = np.array([self.labels.index(label) for label in self.masks.labels], dtype=np.uint8)
+        found: NDArray[np.uint8] = table[self.masks.masks.argmax(0)]
+        return found
+
+
+class Segmenter:
+    """Segments pictures; the network is loaded once, when the first picture needs it.
+
+    Parameters
+    ----------
+    name : str
+        A row of the registry, or the path of a checkpoint.
+    offline : bool
+        Never touch the network.
+    callback : callable
+        Receives a `Message` before each wait.
+
+    Raises
+    ------
+    UsageError
+        If there is no segmenter of this name.
+    """
+
+    def __init__(self, name: str = "outdoor", *, offline: bool = False, callback: Callback = ignore) -> None:
+        self.name, self.offline, self.callback = name, offline, callback
+        self.identity = identify(name)
+        self._network: Network | None = None
+
+    @property
+    def network(self) -> Network:
+        """The loaded network; a WeightsError where it can't be had."""
+        if self._network is None:
+            self.callback(Message(f"loading segmenter {self.name}", kind="wait"))
+            self._network = load_network(self.name, offline=self.offline, callback=self.callback)
+        return self._network
+
+    def probabilities(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give what the network says of a picture, shape (K, h, w) on its own grid, from the cache where it is there.
+
+        Parameters
+        ----------
+        rgb : ndarray of float32, shape (H, W, 3)
+            sRGB in [0, 1].
+        """
+        key = cache.cache_key(rgb, self.identity)
+        found = cache.load(key)
+        if found is None:
+            found = self.network.probabilities(rgb).astype(np.float16).astype(np.float32)  # as the cache gives it
+            cache.store(key, found)
+        shares: NDArray[np.float32] = found / found.sum(0)
+        return shares
+
+    def __call__(self, picture: Picture) -> Segmentation:
+        """Segment a picture.
+
+        Parameters
+        ----------
+        picture : Picture
+
+        Returns
+        -------
+        Segmentation
+
+        Raises
+        ------
+        WeightsError
+            If the network's weights are missing, altered or of the wrong kind.
+        """
+        flat = bool(np.ptp(picture.rgb) < _FLAT)
+        probabilities = self.probabilities(picture.rgb)
+        labels = self._labels(len(probabilities))
+        present = self._present(probabilities)
+        refined = refine(probabilities[present] / probabilities[present].sum(0), picture.rgb)
+        merged = merge_islands(refined)
+        won = np.bincount(merged.argmax(0).ravel(), minlength=len(present)) / merged[0].size
+        kept = [i for i in range(len(present)) if won[i] >= _ABSENT] or [int(won.argmax())]
+        masks = merged[kept]
+        masks /= np.maximum(masks.sum(0), 1e-6)
+        masks[0] += 1 - masks.sum(0)
+        names = tuple(labels[present[i]] for i in kept)
+        colors = {label: color for label, color in label_palette(labels).items() if label in names}
+        found = LabelMasks(names, np.clip(masks, 0, 1), colors)
+        return Segmentation(found, labels, judge(probabilities, found, labels, flat=flat), self.name)
+
+    def _labels(self, count: int) -> tuple[str, ...]:
+        if self._network is None and self.name in load_segmenters():
+            labels = segmenter_entry(self.name).table.labels
+            if len(labels) == count:
+                return labels
+        return self.network.labels
+
+    @staticmethod
+    def _present(probabilities: NDArray[np.float32]) -> list[int]:
+        """Labels that are the most probable somewhere; the others would only be noise in the masks."""
+        return [int(i) for i in np.unique(probabilities.argmax(0))]

@@ -1,0 +1,65 @@
+"""Network outputs by content hash, so that a picture is segmented once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photostyle.errors import OutputError, WeightsError
+from photostyle.features.fetch import cache_folder
+from photostyle.images import write_atomically
+
+__all__ = ["cache_key", "load", "store"]
+
+_MOST_FILES = 500
+_FORMAT = 1
+
+
+def cache_key(rgb: NDArray[np.float32], segmenter: str) -> str:
+    """Give the SHA-256 of a picture's pixels, its size and the identity of the segmenter."""
+    digest = hashlib.sha256(f"{_FORMAT} {segmenter} {rgb.shape} {rgb.dtype}".encode())
+    digest.update(np.ascontiguousarray(rgb).data)
+    return digest.hexdigest()
+
+
+def load(key: str) -> NDArray[np.float32] | None:
+    """Give the probabilities, shape (K, h, w), that were stored under a key; None if there are none that are sound."""
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, WeightsError):
+        path = _path(key)
+        with np.load(path, allow_pickle=False) as archive:
+            stored = archive["probabilities"]
+        if stored.ndim == 3 and stored.dtype == np.float16 and bool(np.isfinite(stored).all()):
+            path.touch()
+            probabilities: NDArray[np.float32] = stored.astype(np.float32)
+            return probabilities
+    return None
+
+
+def store(key: str, probabilities: NDArray[np.float32]) -> None:
+    """Keep probabilities, rounded to half precision; where the cache can't be written, nothing is kept.
+
+    The cache holds the 500 pictures that were used last.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, probabilities=probabilities.astype(np.float16))
+    with contextlib.suppress(OSError, OutputError, WeightsError):
+        path = _path(key)
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+        kept = sorted(path.parent.glob("*.npz"), key=os.path.getmtime)
+        for old in kept[:-_MOST_FILES]:
+            old.unlink(missing_ok=True)
+
+
+def _path(key: str) -> Path:
+    return _folder() / f"{key}.npz"
+
+
+def _folder() -> Path:
+    return cache_folder() / "segmentations"

@@ -1,0 +1,150 @@
+"""Segmentation for its own sake: see what is found in a picture, keep it as a label map, mend it, pass it back."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from photostyle._version import __version__
+from photostyle.errors import UsageError
+from photostyle.images import check_writable, encode_picture, read_picture, write_atomically
+from photostyle.preparation import PictureSource
+from photostyle.progress import Callback, ignore
+from photostyle.regions.segmentation import Segmentation, Segmenter, label_palette
+from photostyle.report.masks import labelled_overlay
+
+__all__ = ["Segmentation", "Segmenter", "check_map", "map_files", "segment", "write_map"]
+
+
+def segment(
+    picture: PictureSource,
+    *,
+    segmenter: str | Segmenter = "outdoor",
+    offline: bool = False,
+    callback: Callback = ignore,
+) -> Segmentation:
+    """Find the regions of a picture.
+
+    Parameters
+    ----------
+    picture : path, PIL image, ndarray or Tensor
+    segmenter : str or Segmenter
+        "outdoor" (packaged), "ade20k" (model hub), the path of an smp checkpoint; or one that is loaded already, for
+        several pictures.
+    offline : bool
+        Never touch the network.
+    callback : callable
+        Receives a :class:`Message` before each wait.
+
+    Returns
+    -------
+    Segmentation
+        Soft masks at the picture's own size, and how far they can be trusted.
+
+    Raises
+    ------
+    PhotostyleError
+        One of the tree in :mod:`photostyle.errors`.
+    """
+    if isinstance(segmenter, str):
+        segmenter = Segmenter(segmenter, offline=offline, callback=callback)
+    return segmenter(read_picture(picture))
+
+
+def map_files(path: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
+    """Return the three files of a label map: the map, its legend, its overlay."""
+    target = Path(path)
+    return target, target.with_suffix(".json"), target.with_name(f"{target.stem}-overlay.png")
+
+
+def check_map(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Find out before the work whether a label map can be written.
+
+    Raises
+    ------
+    UsageError
+        If the path doesn't end in .png, or one of its files exists and may not be replaced.
+    OutputError
+        If its folder isn't there or may not be written to.
+    """
+    target, legend, overlay = map_files(path)
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"{target} can't be a label map: name it .png, since other formats change indices")
+    for file in (target, overlay):
+        check_writable(file, overwrite=overwrite)
+    if legend.exists() and not overwrite:
+        raise UsageError(f"{legend} exists already: choose another name, or pass --overwrite")
+
+
+def write_map(
+    found: Segmentation,
+    picture: PictureSource,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write a label map with its legend and its overlay.
+
+    The map is an indexed PNG of the picture's own size whose indices are the places in ``found.labels``; edited in any
+    paint program it may be passed back as ``content_mask``, as long as the legend stays beside it or its colours stay.
+
+    Parameters
+    ----------
+    found : Segmentation
+    picture : path, PIL image, ndarray or Tensor
+        The picture that was segmented.
+    path : path
+        Ends in .png; the legend has the same name with .json, the overlay ends in -overlay.png.
+    overwrite : bool
+
+    Returns
+    -------
+    dict
+        The legend as it was written.
+
+    Raises
+    ------
+    UsageError, OutputError
+        See :func:`check_map`.
+    """
+    check_map(path, overwrite=overwrite)
+    target, legend_path, overlay_path = map_files(path)
+    image = read_picture(picture)
+    legend = _legend(found, image.name)
+    indexed = Image.fromarray(found.label_map)
+    indexed.putpalette([level for color in label_palette(found.labels).values() for level in bytes.fromhex(color[1:])])
+    buffer = io.BytesIO()
+    indexed.save(buffer, "PNG", optimize=True)
+    overlay = labelled_overlay(image.rgb, found.masks)
+    write_atomically(legend_path, (json.dumps(legend, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(overlay_path, encode_picture(overlay, suffix=".png"))
+    write_atomically(target, buffer.getvalue())
+    return legend
+
+
+def _legend(found: Segmentation, name: str) -> dict[str, Any]:
+    areas = np.bincount(found.label_map.ravel(), minlength=len(found.labels)) / found.label_map.size
+    labels = {
+        str(index): {
+            "name": label,
+            "color": color,
+            "area": round(float(areas[index]), 4),
+            "confidence": round(found.trust.labels[label], 3) if label in found.trust.labels else None,
+        }
+        for index, (label, color) in enumerate(label_palette(found.labels).items())
+    }
+    return {
+        "photostyle": __version__,
+        "image": Path(name).name,
+        "size": list(found.masks.size),
+        "segmenter": found.segmenter,
+        "confidence": round(found.trust.confidence, 3),
+        "doubt": found.trust.doubt,
+        "labels": labels,
+    }

@@ -1,0 +1,92 @@
+"""Toy segmenters: small smp networks with random weights, in each of the forms in which one may come."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from photostyle.features import registry
+from photostyle.images import Picture
+from photostyle.regions.labels import LabelMasks
+from photostyle.regions.segmentation import Segmentation
+from photostyle.regions.segmentation.network import build_model
+from photostyle.regions.segmentation.trust import Trust
+
+ARCHITECTURE, ENCODER = "Linknet", "timm-mobilenetv3_small_minimal_100"
+
+
+def network(classes: int, seed: int = 0) -> torch.nn.Module:
+    """A small network; its last layer is scaled up, so that its maps are not all of one label."""
+    torch.manual_seed(seed)
+    model = build_model(ARCHITECTURE, ENCODER, classes)
+    with torch.no_grad():
+        model.segmentation_head[0].weight *= 30
+    return model.eval()
+
+
+def folder(path: Path, labels: Sequence[str], table: str | None = None) -> Path:
+    """What smp's own ``save_pretrained`` writes, with a table of labels."""
+    network(len(labels)).save_pretrained(str(path))
+    lines = [f"labels = {json.dumps(sorted(set(labels)))}", "[classes]"]
+    lines += [f'class{index} = "{label}"' for index, label in enumerate(labels)]
+    (path / "labels.toml").write_text(table if table is not None else "\n".join(lines))
+    return path
+
+
+def file(path: Path, names: Sequence[str], **changes: str | None) -> Path:
+    """A single file with metadata, as the training script writes it."""
+    metadata = {
+        "architecture": ARCHITECTURE,
+        "encoder": ENCODER,
+        "labels": json.dumps(list(names)),
+        "preprocessing": "half",
+        "longest": "96",
+    }
+    metadata = {key: value for key, value in (metadata | changes).items() if value is not None}
+    tensors = {key: tensor.contiguous() for key, tensor in network(len(names)).state_dict().items()}
+    save_file(tensors, path, metadata=metadata)
+    return path
+
+
+def row(path: Path, name: str, labels: Sequence[str]) -> str:
+    """A row of the registry for such a file."""
+    return f"""
+[segmenter.{name}]
+description = "a toy"
+architecture = "{ARCHITECTURE}"
+encoder = "{ENCODER}"
+labels = {json.dumps(list(labels))}
+longest = 96
+preprocessing = "half"
+licence = "MIT"
+origin = "tests"
+card = "{name}.md"
+file = "{path.name}"
+sha256 = "{hashlib.sha256(path.read_bytes()).hexdigest()}"
+"""
+
+
+def register(models: Path, text: str, monkeypatch) -> None:
+    """Make a folder the models folder, with the real registry and some more rows."""
+    real = (registry.models_folder() / "registry.toml").read_text(encoding="utf-8")
+    real = real[: real.index("[segmenter.outdoor]")]
+    (models / "registry.toml").write_text(real + text, encoding="utf-8")
+    monkeypatch.setattr(registry, "models_folder", lambda: models)
+
+
+def found(picture: Picture, shares: dict[str, float], doubt: str = "") -> Segmentation:
+    """A segmentation into columns of the given shares."""
+    width, height = picture.size
+    edges = np.round(np.cumsum([0, *shares.values()]) * width).astype(int)
+    masks = np.zeros((len(shares), height, width), dtype=np.float32)
+    for mask, left, right in zip(masks, edges, edges[1:], strict=False):
+        mask[:, left:right] = 1
+    return Segmentation(
+        LabelMasks(tuple(shares), masks), tuple(shares), Trust(0.9, dict.fromkeys(shares, 0.9), doubt), "toy"
+    )

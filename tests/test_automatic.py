@@ -1,0 +1,105 @@
+"""Which pictures are segmented, and what happens where the result can't be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import picture
+from segmenters import found
+
+from photostyle.images import read_picture
+from photostyle.regions.labels import LabelMasks, whole
+from photostyle.regions.source import read_regions
+from photostyle.regions.tones import TONES
+
+SCENE = {"sky": 0.5, "building": 0.5}
+
+
+def image(seed=0):
+    return read_picture(picture(40, 30, seed))
+
+
+class Toy:
+    """Segments by a table from picture to shares; remembers what it was asked."""
+
+    def __init__(self, *doubtful, shares=SCENE):
+        self.doubtful, self.shares, self.asked = doubtful, shares, []
+
+    def __call__(self, each):
+        self.asked.append(each)
+        return found(each, self.shares, "it is a portrait" if len(self.asked) - 1 in self.doubtful else "")
+
+
+def test_photo_mode_segments_content_and_styles():
+    content, style = image(), image(1)
+    toy = Toy()
+    regions = read_regions(content, [style], photo=True, segment=toy)
+    assert toy.asked == [content, style]
+    assert regions.content.labels == regions.styles[0].labels == ("sky", "building")
+    assert regions.notes == (
+        "content segmented: sky 50%, building 50% (90% sure)",
+        "style 1 segmented: sky 50%, building 50% (90% sure)",
+    )
+
+
+def test_artistic_mode_does_not():
+    toy = Toy()
+    assert read_regions(image(), [image(1)], segment=toy).content.labels == ("all",)
+    assert not toy.asked
+    assert read_regions(image(), [image(1)], segment=toy, regions="auto").content.labels == ("sky", "building")
+
+
+def test_mapped_styles_are_segmented_like_to_like_in_either_mode():
+    regions = read_regions(image(), [image(1), image(2)], mapped=2, segment=Toy())
+    assert [masks.labels for masks in regions.styles] == [("sky", "building")] * 2
+
+
+@pytest.mark.parametrize("doubtful", [(0,), (1,), (0, 1)])
+def test_a_doubtful_picture_divides_all_by_tone(doubtful):
+    regions = read_regions(image(), [image(1), image(2)], photo=True, segment=Toy(*doubtful))
+    assert regions.content.labels == TONES
+    assert all(masks.labels == TONES for masks in regions.styles)
+    assert "divided by tone instead" in regions.notes[-1]
+    assert any("it is a portrait" in note for note in regions.notes)
+
+
+def test_where_labels_are_mapped_doubtful_content_is_kept_and_a_doubtful_style_is_used_whole():
+    regions = read_regions(image(), [image(1)], mapped=1, segment=Toy(0, 1))
+    assert regions.content.labels == ("sky", "building")
+    assert regions.styles == (None,)
+    assert "style 1: it is a portrait; it is used whole" in regions.notes
+    assert "content: it is a portrait; look at the regions with photostyle segment" in regions.notes
+
+
+def test_given_masks_stay():
+    masks = LabelMasks(("sky", "sea"), np.stack([np.ones((30, 40)), np.zeros((30, 40))]).astype(np.float32))
+    toy = Toy()
+    regions = read_regions(image(), [image(1)], content_mask=masks, photo=True, segment=toy)
+    assert len(toy.asked) == 1
+    assert regions.content.labels == ("sky",)  # the empty one joined it
+    assert regions.styles[0].labels == ("sky", "building")
+    toy = Toy(0)
+    regions = read_regions(image(), [image(1)], content_mask=masks, photo=True, segment=toy)
+    assert regions.styles == (None,)
+
+
+def test_masks_with_names_of_ones_own_leave_styles_whole():
+    toy = Toy()
+    regions = read_regions(image(), [image(1)], content_mask=whole((40, 30), "roof"), photo=True, segment=toy)
+    assert regions.styles == (None,)
+    assert not toy.asked
+
+
+def test_a_style_mask_of_auto_regions_may_be_none():
+    toy = Toy()
+    regions = read_regions(image(), [image(1), image(2)], regions="auto", style_mask=["none", None], segment=toy)
+    assert regions.styles[0] is None
+    assert regions.styles[1].labels == ("sky", "building")
+    assert len(toy.asked) == 2
+
+
+def test_tiny_labels_join_and_it_is_told():
+    toy = Toy(shares={"sky": 0.975, "person": 0.025, "water": 0.0})
+    regions = read_regions(image(), [image(1)], regions="auto", segment=toy)
+    assert regions.content.labels == ("sky", "person")
+    assert 'content: label "water" covers 0 % (less than 0.5 %) and joins "sky"' in regions.notes
