@@ -80,8 +80,8 @@ def compare(
     segmented = prepare(content, style, **given, callback=callback, **options)  # type: ignore[arg-type]
     if len(segmented.problem.content_masks.labels) < 2:
         raise UsageError(
-            "compare needs regions, but there is only one: leave --regions none out, give --content-mask and "
-            "--style-mask, or --regions grid:RxC"
+            f"compare needs regions, but there is only one, {segmented.problem.content_masks.labels[0]!r}: give "
+            "--content-mask and --style-mask, --regions auto, or --regions grid:RxC"
         )
     plain = replace(segmented.config, regions="none", match=(), region_weights=(), keep=(), strict_labels=False)
     unsegmented = prepare(content, style, config=plain)

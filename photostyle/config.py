@@ -187,6 +187,9 @@ class TransferConfig:
         self._check_layers("content")
         self._check_layers("style")
         _check_weights("style_weights", self.style_weights)
+        for name in ("keep", "match", "region_weights"):
+            if isinstance(getattr(self, name), str):
+                raise UsageError(f"{_flag(name)} is the text {getattr(self, name)!r}, but must be a list of texts")
         pairs("match", self.match)
         weights_by_label(self)
         if not all(isinstance(label, str) and label.strip() for label in self.keep):

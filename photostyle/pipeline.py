@@ -208,8 +208,8 @@ def _keep(prepared: Prepared, rgb: NDArray[np.float32], content: NDArray[np.floa
     masks, keep = prepared.problem.content_masks, prepared.config.keep
     if not keep:
         return rgb
-    mask = masks.masks[[masks.labels.index(label) for label in keep]].sum(0)
-    mask = area_average(mask, prepared.size)
+    mask = masks.masks[[label in keep for label in masks.labels]].sum(0)
+    mask = area_average(np.clip((mask - 0.25) / 0.5, 0, 1), prepared.size)  # three quarters certain is all of it
     mask = cv2.GaussianBlur(mask, (0, 0), max(1.0, _KEEP_BLUR * max(mask.shape)))[..., None]
     blended: NDArray[np.float32] = np.clip(rgb + mask * (content - rgb), 0, 1)
     return blended

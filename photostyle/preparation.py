@@ -87,6 +87,8 @@ def prepare(
         mapped=len(mapping),
         photo=config.mode == "photo",
         segment=_LazySegmenter(config, callback),
+        named=bool(config.match or config.keep or config.region_weights),
+        strict=config.strict_labels,
     )
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
     for note in notes:
@@ -97,6 +99,7 @@ def prepare(
         weights=[*(config.style_weights or [1.0] * len(plain)), *[1.0] * len(mapping)],
         mapping={label: len(plain) + index for index, label in enumerate(mapping)},
         wishes=Wishes(pairs("match", config.match), config.keep, weights_by_label(config), config.strict_labels),
+        by_hand=regions.by_hand,
     )
     for note in decisions:
         callback(Message(note))
@@ -130,10 +133,17 @@ class _LazySegmenter:
         self.config, self.callback = config, callback
         self.segmenter: Segmenter | None = None
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._made().labels
+
     def __call__(self, picture: Picture) -> Segmentation:
+        return self._made()(picture)
+
+    def _made(self) -> Segmenter:
         if self.segmenter is None:
             self.segmenter = Segmenter(self.config.segmenter, offline=self.config.offline, callback=self.callback)
-        return self.segmenter(picture)
+        return self.segmenter
 
 
 def _with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:

@@ -13,17 +13,17 @@ from PIL import Image
 
 from photostyle._version import __version__
 from photostyle.errors import UsageError
-from photostyle.images import check_writable, encode_picture, read_picture, write_atomically
+from photostyle.images import Picture, check_writable, encode_picture, read_picture, write_atomically
 from photostyle.preparation import PictureSource
 from photostyle.progress import Callback, ignore
 from photostyle.regions.segmentation import Segmentation, Segmenter, label_palette
 from photostyle.report.masks import labelled_overlay
 
-__all__ = ["Segmentation", "Segmenter", "check_map", "map_files", "segment", "write_map"]
+__all__ = ["Segmentation", "Segmenter", "check_map", "map_files", "read_picture", "segment", "write_map"]
 
 
 def segment(
-    picture: PictureSource,
+    picture: PictureSource | Picture,
     *,
     segmenter: str | Segmenter = "outdoor",
     offline: bool = False,
@@ -33,7 +33,7 @@ def segment(
 
     Parameters
     ----------
-    picture : path, PIL image, ndarray or Tensor
+    picture : path, PIL image, ndarray, Tensor or Picture
     segmenter : str or Segmenter
         "outdoor" (packaged), "ade20k" (model hub), the path of an smp checkpoint; or one that is loaded already, for
         several pictures.
@@ -54,7 +54,7 @@ def segment(
     """
     if isinstance(segmenter, str):
         segmenter = Segmenter(segmenter, offline=offline, callback=callback)
-    return segmenter(read_picture(picture))
+    return segmenter(_read(picture))
 
 
 def map_files(path: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
@@ -84,7 +84,7 @@ def check_map(path: str | os.PathLike[str], *, overwrite: bool) -> None:
 
 def write_map(
     found: Segmentation,
-    picture: PictureSource,
+    picture: PictureSource | Picture,
     path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
@@ -97,7 +97,7 @@ def write_map(
     Parameters
     ----------
     found : Segmentation
-    picture : path, PIL image, ndarray or Tensor
+    picture : path, PIL image, ndarray, Tensor or Picture
         The picture that was segmented.
     path : path
         Ends in .png; the legend has the same name with .json, the overlay ends in -overlay.png.
@@ -115,17 +115,21 @@ def write_map(
     """
     check_map(path, overwrite=overwrite)
     target, legend_path, overlay_path = map_files(path)
-    image = read_picture(picture)
+    image = _read(picture)
     legend = _legend(found, image.name)
     indexed = Image.fromarray(found.label_map)
     indexed.putpalette([level for color in label_palette(found.labels).values() for level in bytes.fromhex(color[1:])])
     buffer = io.BytesIO()
     indexed.save(buffer, "PNG", optimize=True)
     overlay = labelled_overlay(image.rgb, found.masks)
-    write_atomically(legend_path, (json.dumps(legend, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(legend_path, (json.dumps(legend, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
     write_atomically(overlay_path, encode_picture(overlay, suffix=".png"))
     write_atomically(target, buffer.getvalue())
     return legend
+
+
+def _read(picture: PictureSource | Picture) -> Picture:
+    return picture if isinstance(picture, Picture) else read_picture(picture)
 
 
 def _legend(found: Segmentation, name: str) -> dict[str, Any]:

@@ -84,11 +84,12 @@ def read_set(folder: Path, name: str) -> list[Photograph]:
 
 
 def split(photographs: Sequence[Photograph], share: float = 0.2) -> tuple[list[Photograph], list[Photograph]]:
-    """Split into training and validation so that no scene is on both sides.
+    """Split into training and validation by scene, as far as the names tell scenes.
 
-    CamVid by drive: one of three is held back. Of each group of MSRC and each place of LabelMeFacade, photographs
-    that were taken one after the other stay together: the last ``share`` of the group is held back. A place with
-    fewer than five photographs is a scene of its own; every fifth of these is held back.
+    CamVid by drive: one of three is held back. Of each group of MSRC and each larger place of LabelMeFacade, the last
+    ``share`` of the photographs is held back, so that neighbours in time part only at one cut; a street may still be on
+    both sides of it. A place with fewer than five photographs is a scene of its own, and every fifth of these is held
+    back whole.
     """
     groups: dict[str, list[Photograph]] = defaultdict(list)
     for photograph in photographs:

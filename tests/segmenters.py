@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
 
@@ -15,16 +17,17 @@ from photostyle.features import registry
 from photostyle.images import Picture
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmentation
-from photostyle.regions.segmentation.network import build_model
 from photostyle.regions.segmentation.trust import Trust
 
 ARCHITECTURE, ENCODER = "Linknet", "timm-mobilenetv3_small_minimal_100"
 
 
-def network(classes: int, seed: int = 0) -> torch.nn.Module:
+def network(classes: int, seed: int = 0, channels: int = 3) -> torch.nn.Module:
     """A small network; its last layer is scaled up, so that its maps are not all of one label."""
     torch.manual_seed(seed)
-    model = build_model(ARCHITECTURE, ENCODER, classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        model = smp.create_model(ARCHITECTURE, ENCODER, encoder_weights=None, classes=classes, in_channels=channels)
     with torch.no_grad():
         model.segmentation_head[0].weight *= 30
     return model.eval()

@@ -7,8 +7,10 @@ import pytest
 from helpers import picture
 from segmenters import found
 
+from photostyle.errors import RegionError
 from photostyle.images import read_picture
 from photostyle.regions.labels import LabelMasks, whole
+from photostyle.regions.match import match_labels
 from photostyle.regions.source import read_regions
 from photostyle.regions.tones import TONES
 
@@ -24,6 +26,7 @@ class Toy:
 
     def __init__(self, *doubtful, shares=SCENE):
         self.doubtful, self.shares, self.asked = doubtful, shares, []
+        self.labels = tuple(shares)
 
     def __call__(self, each):
         self.asked.append(each)
@@ -81,6 +84,7 @@ def test_given_masks_stay():
     toy = Toy(0)
     regions = read_regions(image(), [image(1)], content_mask=masks, photo=True, segment=toy)
     assert regions.styles == (None,)
+    assert "style 1: it is a portrait; it is used whole" in regions.notes
 
 
 def test_masks_with_names_of_ones_own_leave_styles_whole():
@@ -96,6 +100,44 @@ def test_a_style_mask_of_auto_regions_may_be_none():
     assert regions.styles[0] is None
     assert regions.styles[1].labels == ("sky", "building")
     assert len(toy.asked) == 2
+
+
+def test_a_style_mask_may_be_auto():
+    """In artistic mode too, and beside maps of one's own."""
+    toy, mask = Toy(), whole((40, 30), "sky")
+    given = {"content_mask": mask, "segment": toy}
+    regions = read_regions(image(), [image(1), image(2)], style_mask=["auto", None], **given)
+    assert regions.styles[0].labels == ("sky", "building")
+    assert regions.styles[1] is None
+    assert not regions.by_hand
+    assert len(toy.asked) == 1
+
+
+def test_named_labels_are_not_replaced_by_tones():
+    regions = read_regions(image(), [image(1)], photo=True, segment=Toy(1), named=True)
+    assert regions.content.labels == ("sky", "building")
+    assert regions.styles == (None,)
+    assert "style 1: it is a portrait; it is used whole" in regions.notes
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_doubt_is_an_error_where_labels_are_strict(named):
+    for doubtful in (0, 1):
+        with pytest.raises(RegionError, match=r"--strict-labels: the regions can't be trusted .*it is a portrait"):
+            read_regions(image(), [image(1)], photo=True, segment=Toy(doubtful), strict=True, named=named)
+
+
+def test_segmented_pictures_without_a_common_label_take_the_global_style():
+    shares = iter([{"building": 1.0}, {"sky": 0.5, "water": 0.5}])
+
+    def segment(each):
+        return found(each, next(shares))
+
+    segment.labels = ("building", "sky", "water")
+    regions = read_regions(image(), [image(1)], photo=True, segment=segment)
+    assignments, notes = match_labels(regions.content, regions.styles, by_hand=regions.by_hand)
+    assert assignments[0].sources[0].label is None
+    assert "takes the global style" in notes[0]
 
 
 def test_tiny_labels_join_and_it_is_told():

@@ -72,6 +72,7 @@ def test_ade20k_merges_150_classes_to_the_labels_of_the_packaged_one():
     np.testing.assert_array_equal(merge.sum(0), 1)
     by_class = dict(table.classes)
     assert [name for name, _ in table.classes][:7] == ["wall", "building", "sky", "floor", "tree", "ceiling", "road"]
+    assert {by_class[name] for name in ("wall", "floor", "ceiling", "bed")} == {"object"}  # a room is no scene
     assert (by_class["sea"], by_class["grass"], by_class["house"], by_class["lamp"]) == (
         "water",
         "vegetation",
@@ -235,6 +236,19 @@ def wrong_cases():
         (path := segmenters.folder(folder / "x", LABELS)).joinpath("config.json").write_text('{"model_type": "bert"}')
         return path
 
+    def other_channels(folder):
+        path = segmenters.folder(folder / "x", LABELS)
+        segmenters.network(3, channels=4).save_pretrained(str(path))
+        assert json.loads((path / "config.json").read_text())["in_channels"] == 4
+        return path
+
+    def from_a_hub(folder):
+        return segmenters.file(folder / "x.safetensors", LABELS, encoder="tu-hf-hub:some/one")
+
+    def unhashable(folder):
+        table = 'labels = ["a"]\npreprocessing = ["half"]\n[classes]\nx = "a"\n'
+        return segmenters.folder(folder / "x", LABELS, table)
+
     def not_finite(folder):
         path = segmenters.file(folder / "y.safetensors", LABELS)
         from safetensors.torch import load_file
@@ -263,6 +277,9 @@ def wrong_cases():
         (no_toml, "is not valid TOML"),
         (no_config, "has no config.json"),
         (other_config, "is no checkpoint of segmentation-models-pytorch"),
+        (other_channels, "can't look at RGB pictures of 512×512"),
+        (from_a_hub, "names a place, but only encoders that smp brings"),
+        (unhashable, r"the preprocessing \['half'\]"),
         (not_finite, "gives NaN or infinite numbers"),
     ]
 
@@ -287,12 +304,21 @@ def test_an_altered_packaged_file(toy):
         ("outdor", "must be one of outdoor, ade20k, or the PATH"),
         ("nowhere/model", "there is no such file or folder"),
         ("x.safetensors", "there is no such file or folder"),
+        ("~nobody-of-this-name/x", "is no path|no such file"),
+        ("x" * 300, "is no path"),
     ],
 )
 def test_unknown_names(name, words):
     for function in (identify, load_network):
         with pytest.raises(UsageError, match=words):
             function(name)
+
+
+def test_a_registered_name_goes_before_a_folder_of_the_same_name(tmp_path, monkeypatch):
+    before = identify("outdoor")
+    (tmp_path / "outdoor").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert identify("outdoor") == before
 
 
 def test_the_identity_changes_with_weights_and_table(tmp_path, toy):

@@ -162,11 +162,16 @@ def test_what_is_refused(shop, toy):
 
     assert "name it .png" in refused(2, shop.content, "-o", shop.folder / "m.jpg", *toy)
     assert "name a folder" in refused(2, shop.content, shop.style, "-o", shop.folder / "m.png", *toy)
-    assert "would replace the picture itself" in refused(2, shop.content, "-o", shop.folder, *toy)
-    assert "give them different names" in refused(2, shop.content, shop.content, "-o", shop.folder / "maps", *toy)
+    assert "would replace the picture" in refused(2, shop.content, "-o", shop.folder, *toy)
+    assert "would replace the picture" in refused(2, shop.content, "-o", shop.content, *toy, "--overwrite")
+    assert "the same files" in refused(2, shop.content, shop.content, "-o", shop.folder / "maps", *toy)
     assert "doesn't exist" in refused(1, shop.content, "-o", shop.folder / "no" / "m.png", *toy)
     assert "must be one of outdoor, ade20k" in refused(2, shop.content, "-o", shop.output, "--segmenter", "cityscapes")
     assert "no such file" in refused(1, shop.folder / "no.png", "-o", shop.output, *toy).lower()
+    assert "can't be used" in refused(1, shop.content, "-o", shop.folder / ("x" * 300), *toy)
+    overlay = shop.content.rename(shop.folder / "style-overlay.png")
+    assert "the same files" in refused(2, shop.style, overlay, "-o", shop.folder / "maps", *toy)
+    overlay.rename(shop.content)
     (shop.folder / "file").write_text("")
     assert "can't be used as a folder" in refused(1, shop.content, "-o", shop.folder / "file" / "maps", *toy)
 

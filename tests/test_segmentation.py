@@ -43,7 +43,7 @@ def test_the_packaged_network_finds_what_is_in_a_real_photograph(outdoor):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (31, 31), (64, 48)])
-@pytest.mark.parametrize("level", [0.0, 1.0, None])
+@pytest.mark.parametrize("level", [0.0, 1.0, (0.1, 0.2, 0.9), None])
 def test_tiny_black_and_white_pictures(outdoor, size, level):
     rgb = picture(*size) if level is None else np.full((size[1], size[0], 3), level, dtype=np.float32)
     found = outdoor(read_picture(rgb))
@@ -89,7 +89,7 @@ def test_a_registered_segmenter_needs_no_network_for_a_cached_picture(outdoor, m
     np.testing.assert_array_equal(first.masks.masks, second.masks.masks)
 
 
-@pytest.mark.parametrize("damage", ["text", "pickle", "nan", "folder"])
+@pytest.mark.parametrize("damage", ["text", "pickle", "nan", "folder", "cut off"])
 def test_a_damaged_cache_is_not_believed(damage, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "_folder", lambda: tmp_path)
     path = tmp_path / "key.npz"
@@ -97,6 +97,10 @@ def test_a_damaged_cache_is_not_believed(damage, tmp_path, monkeypatch):
         path.write_text("no archive")
     elif damage == "pickle":
         np.savez(path, probabilities=np.array([object()]))
+    elif damage == "cut off":
+        cache.store("key", np.full((3, 40, 40), 1 / 3, np.float32))
+        assert cache.load("key") is not None
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     elif damage == "nan":
         np.savez(path, probabilities=np.full((2, 3, 3), np.nan, np.float16))
     else:
@@ -153,3 +157,12 @@ def test_reading_is_that_of_every_picture(tmp_path):
     (tmp_path / "no.png").write_text("no picture")
     with pytest.raises(photostyle.ImageError):
         photostyle.segment(tmp_path / "no.png", segmenter=str(path))
+
+
+def test_masks_that_do_not_fit_the_memory(outdoor, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("photostyle.regions.segmentation.refine", fail)
+    with pytest.raises(photostyle.MemoryLimitError, match=r"64×48.*scale the picture down first"):
+        outdoor(read_picture(picture(64, 48, 9)))

@@ -34,6 +34,10 @@ def test_a_kept_region_stays_and_its_border_is_blended(run):
     assert np.abs(kept[30:] - content[30:]).mean() > 0.005
 
 
+def test_a_label_that_is_named_twice_is_kept_once(run):
+    assert np.array_equal(run(keep=("sky", "sky")).rgb, run(keep=("sky",)).rgb)
+
+
 def test_a_kept_region_stays_in_a_larger_result_of_photo_mode(run):
     result = run(mode="photo", keep=("sky",), size=128, solve_size=64, smoothing=1e-3)
     np.testing.assert_allclose(result.rgb[:36], resize(picture(), (128, 96))[:36], atol=1e-6)
@@ -77,6 +81,7 @@ def test_strict_labels_end_a_run_before_it_begins(run, tmp_path):
         ({"region_weights": ("sky=much",)}, "the weight 'much', which is no number"),
         ({"region_weights": ("sky=-1",)}, "must be a number of at least 0"),
         ({"region_weights": ("sky=nan",)}, "must be a number of at least 0"),
+        ({"keep": "sky"}, "--keep is the text 'sky', but must be a list of texts"),
         ({"keep": ("",)}, "--keep is '': name labels"),
         ({"segmenter": ""}, "--segmenter is ''"),
     ],

@@ -13,7 +13,15 @@ from photostyle.apps.screen import Screen
 from photostyle.config import TransferConfig, option_help
 from photostyle.errors import ImageError, OutputError, PhotostyleError, UsageError
 from photostyle.progress import Message
-from photostyle.segmenting import Segmentation, Segmenter, check_map, segment, write_map
+from photostyle.segmenting import (
+    Segmentation,
+    Segmenter,
+    check_map,
+    map_files,
+    read_picture,
+    segment,
+    write_map,
+)
 
 __all__ = ["segment_command"]
 
@@ -39,34 +47,50 @@ def segment_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Find the regions of each IMAGE: a label map with its legend (.json) and an overlay to look at."""
-    targets = _targets(images, output)
-    for target in targets:
-        if target.parent == output and not output.is_dir():  # the folder is new, and so is all in it
-            _check_folder(output)
-        else:
-            check_map(target, overwrite=overwrite)
+    targets = _free_targets(images, output, overwrite=overwrite)
     legends: list[dict[str, Any]] = []
     failed: list[PhotostyleError] = []
     with Screen(quiet=quiet) as screen:
         shared = Segmenter(segmenter, offline=offline, callback=screen)
         for image, target in zip(images, targets, strict=True):
             try:
-                found = segment(image, segmenter=shared)
+                picture = read_picture(image)
             except ImageError as error:  # the others have their maps all the same
                 failed.append(error)
                 if len(images) > 1:
                     screen(Message(f"{error}; going on with the next picture", "warning"))
                 continue
+            found = segment(picture, segmenter=shared)
             _make_folder(target.parent)
-            legends.append(write_map(found, image, target, overwrite=overwrite))
+            legends.append(write_map(found, picture, target, overwrite=overwrite))
             screen.say(f"wrote {target}: {_told(found)}")
             if found.trust.doubt:
                 screen(Message(f"{image}: {found.trust.doubt}; look at the overlay before you use the map", "warning"))
+    if json_ and legends:
+        typer.echo(json.dumps(legends if len(images) > 1 else legends[0], ensure_ascii=False))
     if failed:
         several = f"{len(failed)} of {len(images)} pictures failed: " if len(images) > 1 else ""
         raise ImageError(f"{several}{failed[0]}")
-    if json_:
-        typer.echo(json.dumps(legends if len(images) > 1 else legends[0], ensure_ascii=False))
+
+
+def _free_targets(images: list[str], output: Path, *, overwrite: bool) -> list[Path]:
+    """Find out before the work where the maps go, and that they replace neither a picture nor one another."""
+    try:
+        targets = _targets(images, output)
+        files = [file.resolve() for target in targets for file in map_files(target)]
+        if len(set(files)) < len(files):
+            raise UsageError(f"two pictures would have the same files in {output}: give each a folder of its own")
+        for image in images:
+            if Path(image).resolve() in files:
+                raise UsageError(f"-o {output} would replace the picture {image} itself: name another file or folder")
+        for target in targets:
+            if target.parent == output and not output.is_dir():  # the folder is new, and so is all in it
+                _check_folder(output)
+            else:
+                check_map(target, overwrite=overwrite)
+    except OSError as error:  # too long, or not to be searched
+        raise OutputError(f"{output} can't be used ({error.strerror}): choose another place") from None
+    return targets
 
 
 def _targets(images: list[str], output: Path) -> list[Path]:
@@ -75,14 +99,7 @@ def _targets(images: list[str], output: Path) -> list[Path]:
         return [output]
     if output.suffix.lower() == ".png" and not output.is_dir():
         raise UsageError(f"-o is {output}, but there are {len(images)} pictures: name a folder")
-    targets = [output / f"{Path(image).stem}.png" for image in images]
-    twice = {target for target in targets if targets.count(target) > 1}
-    if twice:
-        raise UsageError(f"two pictures would have the map {min(twice)}: give them different names, or segment apart")
-    same = [image for image, target in zip(images, targets, strict=True) if target.resolve() == Path(image).resolve()]
-    if same:
-        raise UsageError(f"the map of {same[0]} would replace the picture itself: name another folder")
-    return targets
+    return [output / f"{Path(image).stem}.png" for image in images]
 
 
 def _check_folder(folder: Path) -> None:

@@ -21,15 +21,15 @@ _T = TypeVar("_T")
 _HEX = re.compile(r"[0-9a-f]+")
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file of the models folder; a `WeightsError` if it is missing or not valid."""
+def read_toml(path: Path, what: str = "the registry", remedy: str = "install photostyle again") -> dict[str, Any]:
+    """Read a TOML file; a `WeightsError` if it is missing or not valid."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         reason = error.strerror or error
-        raise WeightsError(f"can't read the registry {path} ({reason}): install photostyle again") from error
+        raise WeightsError(f"can't read {what} {path} ({reason}): {remedy}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WeightsError(f"the registry {path} is not valid TOML ({error}): mend it") from error
+        raise WeightsError(f"{what} {path} is not valid TOML ({error}): mend it") from error
 
 
 def read_rows(document: Mapping[str, Any], table: str) -> dict[str, Row]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
+from photostyle.errors import RegionError
 from photostyle.images import Picture
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmentation
@@ -12,8 +14,17 @@ from photostyle.regions.tones import tones
 
 __all__ = ["Segment", "automatic"]
 
-Segment = Callable[[Picture], Segmentation]
-"""Segments one picture, such as a :class:`photostyle.regions.segmentation.Segmenter`."""
+
+class Segment(Protocol):
+    """Segments a picture, such as a :class:`photostyle.regions.segmentation.Segmenter`."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels that it knows."""
+
+    def __call__(self, picture: Picture, /) -> Segmentation:
+        """Segment a picture."""
+
 
 _GLOBAL = "it is used whole"
 
@@ -27,6 +38,8 @@ def automatic(
     style_masks: Sequence[LabelMasks | None],
     whole: Sequence[bool],
     mapped: int = 0,
+    named: bool = False,
+    strict: bool = False,
 ) -> tuple[LabelMasks, list[LabelMasks | None], list[str]]:
     """Segment whatever has no masks yet.
 
@@ -49,6 +62,10 @@ def automatic(
         Which styles are used whole.
     mapped : int
         How many styles, at the end, belong to a label of their own.
+    named : bool
+        Whether labels are named elsewhere: to be kept, paired or weighed.
+    strict : bool
+        Whether doubt is an error.
 
     Returns
     -------
@@ -56,9 +73,14 @@ def automatic(
     styles : list of LabelMasks or None
     notes : list of str
         What was found in each picture, and every fallback.
+
+    Raises
+    ------
+    RegionError
+        If ``strict`` and a picture can't be trusted.
     """
     notes: list[str] = []
-    plain = len(styles) - mapped
+    free = not (named or mapped or content_masks is not None or any(whole) or any(m is not None for m in style_masks))
     found = None if content_masks is not None else segment(content)
     if found is not None:
         notes.append(_told("content", found))
@@ -72,11 +94,15 @@ def automatic(
         notes.append(_told(name, of_style))
         if not of_style.trust.doubt:
             masks[index] = of_style.masks
-        elif index < plain and content_masks is None and not mapped:
+        elif free or strict:
             doubts.append(f"{name}: {of_style.trust.doubt}")
         else:
             notes.append(f"{name}: {of_style.trust.doubt}; {_GLOBAL}")
-    free = content_masks is None and not mapped and all(m is None for m in style_masks) and not any(whole)
+    if doubts and strict:
+        raise RegionError(
+            f"--strict-labels: the regions can't be trusted ({'; '.join(doubts)}): give label maps of your own, or "
+            "leave --strict-labels out"
+        )
     if doubts and free:
         notes += doubts
         notes.append(

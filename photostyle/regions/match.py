@@ -92,6 +92,7 @@ def match_labels(
     weights: Sequence[float] | None = None,
     mapping: Mapping[str, int] | None = None,
     wishes: Wishes | None = None,
+    by_hand: bool = True,
 ) -> tuple[list[Assignment], list[str]]:
     """Give each label of the content its style.
 
@@ -114,6 +115,8 @@ def match_labels(
     mapping : mapping of str to int, optional
         Content label, or "rest", to the index of a style picture.
     wishes : Wishes, optional
+    by_hand : bool
+        Whether people drew the masks: then it is a mistake if they have no label in common.
 
     Returns
     -------
@@ -135,14 +138,15 @@ def match_labels(
     matched = [None if style is None else _names_in(content, style) for style in styles]
     shares = list(weights) if weights is not None else [1.0] * len(styles)
     free = [index for index in range(len(styles)) if index not in mapping.values() and shares[index] > 0]
-    if not mapping and not wishes.pairs:
+    if by_hand and not mapping and not wishes.pairs:
         _check_common(content, matched)
     assignments, notes = [], []
+    areas = content.shares
     lacking: list[str] = []
     for label in content.labels:
         if label in wishes.keep:
             assignments.append(Assignment(label, ()))
-            notes.append(f"{label!r} ({content.shares[label]:.1%} of the content) stays as it is")
+            notes.append(f"{label!r} ({areas[label]:.1%} of the content) stays as it is")
             continue
         chosen = mapping.get(label, mapping.get(REST))
         candidates = free if chosen is None else [chosen]
@@ -155,11 +159,11 @@ def match_labels(
         sources, note = _sources(candidates, matched, names, mapped=chosen is not None)
         if note:
             lacking.append(label)
-            notes.append(f"{label!r} ({content.shares[label]:.1%} of the content) {note}")
+            notes.append(f"{label!r} ({areas[label]:.1%} of the content) {note}")
         total = sum(shares[source.style] for source in sources)
         sources = [replace(s, weight=shares[s.style] / total) for s in sources]
-        if chosen is None and label not in wishes.pairs:
-            sources, scanty = _completed(label, content.shares[label], sources, styles, matched)
+        if label not in wishes.pairs:
+            sources, scanty = _completed(label, areas[label], sources, styles, matched)
             notes += scanty
         assignments.append(Assignment(label, tuple(sources), wishes.weights.get(label, 1.0)))
     if lacking and wishes.strict:

@@ -12,7 +12,6 @@ from photostyle.errors import RegionError, UsageError
 from photostyle.images import Picture
 from photostyle.regions.automatic import Segment, automatic
 from photostyle.regions.grid import grid, parse_grid
-from photostyle.regions.label_colors import LABEL_COLORS
 from photostyle.regions.labelmap import read_label_map, read_soft_masks
 from photostyle.regions.labels import LabelMasks, whole
 from photostyle.regions.tiny import absorb_tiny
@@ -20,7 +19,7 @@ from photostyle.regions.tiny import absorb_tiny
 __all__ = ["ContentMask", "RegionSet", "StyleMask", "read_regions"]
 
 _Path = str | os.PathLike[str]
-_WHOLE = "none"
+_WHOLE, _AUTO = "none", "auto"
 ContentMask = _Path | Mapping[str, _Path] | LabelMasks
 """A label map (or a folder of soft masks), a soft mask for each label, or masks that are made already."""
 StyleMask = ContentMask
@@ -37,11 +36,14 @@ class RegionSet:
         None where a style picture is used whole.
     notes : tuple of str
         Decisions on them.
+    by_hand : bool
+        Whether no segmenter took part.
     """
 
     content: LabelMasks
     styles: tuple[LabelMasks | None, ...]
     notes: tuple[str, ...]
+    by_hand: bool = True
 
 
 def read_regions(
@@ -54,6 +56,8 @@ def read_regions(
     mapped: int = 0,
     photo: bool = False,
     segment: Segment | None = None,
+    named: bool = False,
+    strict: bool = False,
 ) -> RegionSet:
     """Find the regions of the content and of each style picture.
 
@@ -66,13 +70,18 @@ def read_regions(
         "auto" in photo mode and where styles are mapped to labels, else "none".
     content_mask : ContentMask, optional
     style_mask : StyleMask or a sequence of them, optional
-        One a style picture, None (or the word "none") where it is used whole; with "auto", None is segmented.
+        One a style picture; the word "none" where it is used whole, "auto" where it is segmented. None is the former,
+        with automatic regions the latter.
     mapped : int
         How many style pictures, at the end of ``styles``, belong to a label of their own.
     photo : bool
         Photo mode: what has no masks is segmented.
     segment : callable, optional
         Segments a picture; needed for "auto".
+    named : bool
+        Whether the user names labels elsewhere, so that regions by tone can't stand in for them.
+    strict : bool
+        Whether a segmentation that can't be trusted is an error.
 
     Returns
     -------
@@ -111,22 +120,40 @@ def read_regions(
     notes: list[str] = []
     content_labels = None if content_mask is None else _read(content_mask, content, "content", notes)
     style_labels = [
-        None if mask is None or mask == _WHOLE else _read(mask, style, "style", notes)
+        None if mask is None or _is(mask, _WHOLE, _AUTO) else _read(mask, style, "style", notes)
         for mask, style in zip(given, styles, strict=True)
     ]
-    known = content_labels is None or bool(set(content_labels.labels) & set(LABEL_COLORS))
-    if segment is not None and (kind == "auto" or (photo and known and style_mask is None)):
-        alone = [isinstance(mask, str) and mask == _WHOLE for mask in given]
+    asked = kind == "auto" or any(_is(mask, _AUTO) for mask in given)
+    if segment is not None and (asked or (photo and style_mask is None and _known(content_labels, segment))):
+        alone = [_is(mask, _WHOLE) or (mask is None and kind != "auto" and style_mask is not None) for mask in given]
         content_labels, style_labels, told = automatic(
-            content, styles, segment, content_masks=content_labels, style_masks=style_labels, whole=alone, mapped=mapped
+            content,
+            styles,
+            segment,
+            content_masks=content_labels,
+            style_masks=style_labels,
+            whole=alone,
+            mapped=mapped,
+            named=named,
+            strict=strict,
         )
         notes += told
         content_labels = _absorbed(content_labels, "content", notes)
         style_labels = [None if labels is None else _absorbed(labels, "style", notes) for labels in style_labels]
-    elif not mapped and not any(style_labels):
+        return RegionSet(content_labels, tuple(style_labels), tuple(notes), by_hand=False)
+    if not mapped and not any(style_labels):
         notes.append("no style masks were given: each region takes the style of the whole style picture")
     assert content_labels is not None
     return RegionSet(content_labels, tuple(style_labels), tuple(notes))
+
+
+def _is(mask: object, *words: str) -> bool:
+    return isinstance(mask, str) and mask in words
+
+
+def _known(content: LabelMasks | None, segment: Segment) -> bool:
+    """Whether the content's masks are of the segmenter's labels, so that a segmented style can match them."""
+    return content is None or bool(set(content.labels) & set(segment.labels))
 
 
 def _refuse_masks(regions: str | None, content_mask: object, style_mask: object) -> None:

@@ -74,7 +74,8 @@ def run_record(prepared: Prepared, solution: Solution, seconds: float) -> dict[s
         "size": list(prepared.size),
         "solve_size": list(prepared.solve_size),
         "assignments": [
-            {"label": a.label, "sources": [asdict(source) for source in a.sources]} for a in problem.assignments
+            {"label": a.label, "weight": a.weight, "sources": [asdict(source) for source in a.sources]}
+            for a in problem.assignments
         ],
         "notes": [*prepared.notes, *solution.notes],
         "backbone": {

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from photostyle.errors import MemoryLimitError
 from photostyle.images import Picture
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.label_colors import label_palette
@@ -98,6 +100,13 @@ class Segmenter:
             self._network = load_network(self.name, offline=self.offline, callback=self.callback)
         return self._network
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels that it knows, in the order of a label map's indices."""
+        if self._network is None and (entry := load_segmenters().get(self.name)) is not None:
+            return entry.table.labels
+        return self.network.labels
+
     def probabilities(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give what the network says of a picture, shape (K, h, w) on its own grid, from the cache where it is there.
 
@@ -129,31 +138,40 @@ class Segmenter:
         ------
         WeightsError
             If the network's weights are missing, altered or of the wrong kind.
+        MemoryLimitError
+            If the masks are too large.
         """
-        flat = bool(np.ptp(picture.rgb) < _FLAT)
-        probabilities = self.probabilities(picture.rgb)
-        labels = self._labels(len(probabilities))
-        present = self._present(probabilities)
-        refined = refine(probabilities[present] / probabilities[present].sum(0), picture.rgb)
-        merged = merge_islands(refined)
-        won = np.bincount(merged.argmax(0).ravel(), minlength=len(present)) / merged[0].size
+        flat = bool(np.ptp(picture.rgb, axis=(0, 1)).max() < _FLAT)
+        probabilities, labels = self.probabilities(picture.rgb), self.labels
+        present = [int(i) for i in np.unique(probabilities.argmax(0))]  # the others would only be noise in the masks
+        try:
+            masks = _masks(probabilities[present], picture.rgb)
+        except (MemoryError, cv2.error) as error:
+            width, height = picture.size
+            raise MemoryLimitError(
+                f"{picture.name} is {width}×{height}, and the masks of {len(present)} labels don't fit the memory: "
+                "scale the picture down first"
+            ) from error
+        won = np.bincount(masks.argmax(0).ravel(), minlength=len(present)) / masks[0].size
         kept = [i for i in range(len(present)) if won[i] >= _ABSENT] or [int(won.argmax())]
-        masks = merged[kept]
-        masks /= np.maximum(masks.sum(0), 1e-6)
-        masks[0] += 1 - masks.sum(0)
+        if len(kept) < len(present):
+            masks = masks[kept]
+            _normalise(masks)
         names = tuple(labels[present[i]] for i in kept)
         colors = {label: color for label, color in label_palette(labels).items() if label in names}
-        found = LabelMasks(names, np.clip(masks, 0, 1), colors)
+        found = LabelMasks(names, masks, colors)
         return Segmentation(found, labels, judge(probabilities, found, labels, flat=flat), self.name)
 
-    def _labels(self, count: int) -> tuple[str, ...]:
-        if self._network is None and self.name in load_segmenters():
-            labels = segmenter_entry(self.name).table.labels
-            if len(labels) == count:
-                return labels
-        return self.network.labels
 
-    @staticmethod
-    def _present(probabilities: NDArray[np.float32]) -> list[int]:
-        """Labels that are the most probable somewhere; the others would only be noise in the masks."""
-        return [int(i) for i in np.unique(probabilities.argmax(0))]
+def _masks(probabilities: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Refine probabilities against their picture and merge islands."""
+    masks = refine(probabilities / probabilities.sum(0), rgb)
+    merge_islands(masks)
+    return masks
+
+
+def _normalise(masks: NDArray[np.float32]) -> None:
+    """Make masks sum to one, in place; where there is nothing at all, the first is."""
+    masks /= np.maximum(masks.sum(0), 1e-6)
+    masks[0] += 1 - masks.sum(0)
+    np.clip(masks, 0, 1, out=masks)

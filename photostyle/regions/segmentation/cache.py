@@ -30,15 +30,18 @@ def cache_key(rgb: NDArray[np.float32], segmenter: str) -> str:
 
 def load(key: str) -> NDArray[np.float32] | None:
     """Give the probabilities, shape (K, h, w), that were stored under a key; None if there are none that are sound."""
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, WeightsError):
+    try:
         path = _path(key)
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             stored = archive["probabilities"]
-        if stored.ndim == 3 and stored.dtype == np.float16 and bool(np.isfinite(stored).all()):
-            path.touch()
-            probabilities: NDArray[np.float32] = stored.astype(np.float32)
-            return probabilities
-    return None
+    except Exception:  # missing, cut off, no archive: whatever is wrong with it, it is computed anew
+        return None
+    if stored.ndim != 3 or 0 in stored.shape or stored.dtype != np.float16 or not np.isfinite(stored).all():
+        return None
+    with contextlib.suppress(OSError):  # of somebody else
+        path.touch()
+    probabilities: NDArray[np.float32] = stored.astype(np.float32)
+    return probabilities
 
 
 def store(key: str, probabilities: NDArray[np.float32]) -> None:

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from photostyle.errors import PhotostyleError, UsageError, WeightsError
 from photostyle.features.registry import PREPROCESSINGS
 from photostyle.features.rows import read_toml
-from photostyle.features.sources import sha256_of
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.segmentation.entries import (
     LabelTable,
     SegmenterEntry,
     label_table,
+    load_segmenters,
     read_label_table,
     segmenter_entry,
 )
@@ -48,16 +48,17 @@ def identify(name: str) -> str:
     ------
     UsageError
         If the registry has no such row and there is no such file.
+    WeightsError
+        If a file can't be read.
     """
     path = _path_of(name)
     parts: tuple[object, ...]
     if path is None:
         entry = segmenter_entry(name)
         parts = (entry.sha256 or entry.repository, entry.table, entry.longest, entry.preprocessing)
-    elif path.is_dir():
-        parts = tuple((each.name, sha256_of(each)) for each in sorted(path.iterdir()) if each.is_file())
     else:
-        parts = (sha256_of(path),)
+        files = [path / file for file in (*_HUB_FILES, _TABLE)] if path.is_dir() else [path]
+        parts = tuple((file.name, hashlib.sha256(_read(file)).hexdigest()) for file in files if file.is_file())
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -93,7 +94,7 @@ def load_network(name: str, *, offline: bool = False, callback: Callback = ignor
         return _packaged(entry) if entry.repository is None else _from_hub(entry, offline, callback)
     if path.is_dir():
         table = _table_of(path)
-        settings = read_toml(table)
+        settings = read_toml(table, "the table of labels", "check the file")
         preprocessing, longest = settings.get("preprocessing", "torchvision"), settings.get("longest", _LONGEST)
         _check_settings(table, preprocessing, longest)
         return _from_folder(path, str(path), read_label_table(table), longest, preprocessing)
@@ -101,12 +102,19 @@ def load_network(name: str, *, offline: bool = False, callback: Callback = ignor
 
 
 def _path_of(name: str) -> Path | None:
-    """Tell a path from a name of the registry, which has no separator and no suffix."""
-    path = Path(name).expanduser()
-    if any(sign in name for sign in ("/", os.sep, ".")) or path.exists():
-        if not path.exists():
-            raise UsageError(f"--segmenter is {name!r}, but there is no such file or folder: check the path")
+    """Tell a path from a name of the registry, which goes before a file of the same name."""
+    if name in load_segmenters():
+        return None
+    try:
+        path = Path(name).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, not to be searched, of nobody
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"--segmenter is {name[:200]!r}, which is no path ({reason}): check it") from error
+    if there:
         return path
+    if any(sign in name for sign in ("/", os.sep, ".")):
+        raise UsageError(f"--segmenter is {name!r}, but there is no such file or folder: check the path")
     return None
 
 
@@ -152,7 +160,12 @@ def _from_file(path: Path) -> Network:
 
 
 def _check_settings(path: Path, preprocessing: Any, longest: Any) -> None:
-    if preprocessing not in PREPROCESSINGS or not isinstance(longest, int) or not 32 <= longest <= 4096:
+    if (
+        not isinstance(preprocessing, str)
+        or preprocessing not in PREPROCESSINGS
+        or not isinstance(longest, int)
+        or not 32 <= longest <= 4096
+    ):
         raise WeightsError(
             f"{path} names the preprocessing {preprocessing!r} and the longest side {longest}; allowed are "
             f"{', '.join(PREPROCESSINGS)}, and 32 to 4096 pixels"

@@ -115,7 +115,7 @@ def read_label_table(path: Path) -> LabelTable:
     WeightsError
         If the file can't be read, or a class has a label that ``labels`` doesn't list.
     """
-    document = read_toml(path)
+    document = read_toml(path, "the table of labels", "check the file")
     labels, classes = document.get("labels"), document.get("classes")
     return _table(path.name, labels, classes.items() if isinstance(classes, dict) else None)
 

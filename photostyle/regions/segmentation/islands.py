@@ -8,48 +8,71 @@ from numpy.typing import NDArray
 
 __all__ = ["merge_islands"]
 
+_RING = np.ones((3, 3), np.uint8)
 
-def merge_islands(masks: NDArray[np.float32], *, minimum: float = 0.002) -> NDArray[np.float32]:
-    """Take a label's probability away where it wins only on a tiny island.
 
-    An island is a connected part (8 neighbours) of the pixels where one label has the highest probability. On an
-    island smaller than ``minimum`` of the picture, that label drops out, the others are scaled up to sum to one
-    again, and the part goes to whichever of them is the most probable over the island.
+def merge_islands(masks: NDArray[np.float32], *, minimum: float = 0.001) -> None:
+    """Hand tiny islands over to their surroundings, in place.
+
+    An island is a connected part (8 neighbours) of the pixels where one label has the highest probability. Where it is
+    smaller than ``minimum`` of the picture, its label's probability goes to the label that has the longest border with
+    it; islands that only touch islands go with them in a further pass.
 
     Parameters
     ----------
     masks : ndarray of float32, shape (K, H, W)
-        Soft masks that sum to one.
+        Soft masks that sum to one; changed, and still so.
     minimum : float
         The smallest share of the picture, in [0, 1], that may stand alone.
-
-    Returns
-    -------
-    ndarray of float32, shape (K, H, W)
-        The same, without tiny islands; a new array.
     """
-    masks = masks.copy()
     least = minimum * masks[0].size
-    hard = masks.argmax(0)
-    for label in range(len(masks)):
-        count, parts, stats, _ = cv2.connectedComponentsWithStats((hard == label).astype(np.uint8), connectivity=8)
-        for part in range(1, count):
-            left, top, width, height, area = stats[part]
-            if area >= least:
-                continue
-            window = np.s_[top : top + height, left : left + width]
-            inside = parts[window] == part
-            _give_away(masks[(slice(None), *window)], inside, label)
-    return masks
+    hard = masks.argmax(0).astype(np.uint8)
+    for _ in range(len(masks)):
+        parts = [part for label in range(len(masks)) for part in _tiny_parts(hard == label, label, least)]
+        tiny = np.zeros(hard.shape, dtype=np.bool_)
+        for _, window, inside in parts:
+            tiny[window] |= inside
+        left = 0
+        for label, window, inside in parts:
+            ring = (cv2.dilate(inside.astype(np.uint8), _RING) > 0) & ~inside & ~tiny[window]
+            if ring.any():
+                _hand_over(masks, hard, window, inside, label, int(np.bincount(hard[window][ring]).argmax()))
+            else:
+                left += 1
+        if not left:
+            return
 
 
-def _give_away(masks: NDArray[np.float32], inside: NDArray[np.bool_], label: int) -> None:
-    """Hand a label's probability inside a part to the label that is the next most probable there, in place."""
-    here = masks[:, inside]
-    share = here[label].copy()
+_Part = tuple[int, tuple[slice, slice], NDArray[np.bool_]]
+
+
+def _tiny_parts(where: NDArray[np.bool_], label: int, least: float) -> list[_Part]:
+    """Find the tiny connected parts of a label: each with its window, one pixel wider, and its pixels there."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8), connectivity=8)
+    found: list[_Part] = []
+    for part in range(1, count):
+        left, top, width, height, area = (int(v) for v in stats[part])
+        if area < least:
+            window = np.s_[max(top - 1, 0) : top + height + 1, max(left - 1, 0) : left + width + 1]
+            found.append((label, window, parts[window] == part))
+    return found
+
+
+def _hand_over(
+    masks: NDArray[np.float32],
+    hard: NDArray[np.uint8],
+    window: tuple[slice, slice],
+    inside: NDArray[np.bool_],
+    label: int,
+    heir: int,
+) -> None:
+    """Give a part's probability to the heir; where that isn't enough for it to win, all of it."""
+    view = masks[(slice(None), *window)]
+    here = view[:, inside]
+    here[heir] += here[label]
     here[label] = 0
-    heir = int(here.sum(1).argmax())
-    if heir == label:  # nothing else is there at all
-        return
-    here[heir] += share
-    masks[:, inside] = here
+    short = here.argmax(0) != heir
+    here[:, short] = 0
+    here[heir, short] = 1
+    view[:, inside] = here
+    hard[window][inside] = heir

@@ -71,7 +71,7 @@ class Network:
         x = self._input(rgb)
         with torch.inference_mode():
             both = torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last)
-            logits = self.model(both)
+            logits = self._look(both)
             self._check(logits, both)
             soft = torch.einsum("kc,nchw->nkhw", self.merge, logits.softmax(1))
             mean: NDArray[np.float32] = ((soft[0] + soft[1].flip(2)) / 2).numpy()
@@ -87,6 +87,15 @@ class Network:
             small = small.flip(1)
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (used.mean, used.std))
         return (small * used.scale - mean) / std
+
+    def _look(self, x: Tensor) -> Any:
+        try:
+            return self.model(x)
+        except Exception as error:  # of a network of the user's: other channels, fixed sizes, no memory
+            raise WeightsError(
+                f"segmenter {self.name} can't look at RGB pictures of {x.shape[3]}×{x.shape[2]} "
+                f"({' '.join(str(error).split())[:160]}): give a network that takes any size, or a smaller `longest`"
+            ) from error
 
     def _check(self, logits: Any, x: Tensor) -> None:
         expected = (len(x), self.merge.shape[1], *x.shape[2:])
@@ -114,6 +123,8 @@ def build_model(architecture: str, encoder: str, classes: int) -> nn.Module:
     WeightsError
         If smp knows no such architecture or encoder.
     """
+    if ":" in encoder:  # timm would fetch it from a hub
+        raise WeightsError(f"the encoder {encoder!r} names a place, but only encoders that smp brings are allowed")
     import segmentation_models_pytorch as smp  # takes seconds, and a cached picture needs none of it
 
     try:
@@ -121,7 +132,7 @@ def build_model(architecture: str, encoder: str, classes: int) -> nn.Module:
             # smp would rather have these encoders by another prefix, under which their tensors have other names
             warnings.simplefilter("ignore", DeprecationWarning)
             model: nn.Module = smp.create_model(architecture, encoder, encoder_weights=None, classes=classes)
-    except (KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # smp and timm have many ways to say no
         raise WeightsError(
             f"segmentation-models-pytorch {smp.__version__} can't build {architecture!r} with the encoder {encoder!r} "
             f"({' '.join(str(error).split())[:160]}): mend the registry's row or the checkpoint's metadata"
