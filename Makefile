@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m photostyle
 
 .PHONY: demo test install install-dev weights clean
 
-demo: install ## set up, then the three sample runs, pictures in out/
+demo: install ## set up, then the sample runs, pictures in out/
 	$(RUN) models fetch vgg16
 	$(BIN)/python scripts/demo.py --output out --size $(SIZE)
 

@@ -1,6 +1,6 @@
-"""The three sample runs of ``make demo``: plain Gatys, a style for each region, and photo to photo.
+"""The sample runs of ``make demo``: plain, a style for each region, automatic regions, and photo to photo.
 
-python scripts/demo.py [--output out] [--size 384] [--only plain|regions|photo]
+python scripts/demo.py [--output out] [--size 384] [--only plain|regions|segmented|photo]
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ def commands(output: Path, size: int) -> dict[str, list[str]]:
             "--map", f"rest={sample('VincentVanGogh0019.webp')}",
             "-o", str(output / "regions.png"), "--size", str(size), "--overwrite",
         ],
+        "segmented": [
+            "compare", sample("chateaudeChenonceau.webp"), sample("VincentVanGoghBridge.webp"),
+            "-o", str(output / "segmented"), "--size", str(size), "--overwrite",
+        ],
         "photo": [
             "compare", sample("schwerinPalace.webp"), sample("brandenburgGate.webp"), "--mode", "photo",
             "--content-mask", sample("masks/schwerinPalace.png"), "--style-mask", sample("masks/brandenburgGate.png"),
@@ -45,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("out"), help="folder for the pictures (default: out)")
     parser.add_argument("--size", type=int, default=384, help="longest side (default: 384)")
-    parser.add_argument("--only", choices=["plain", "regions", "photo"], help="one of the three")
+    parser.add_argument("--only", choices=["plain", "regions", "segmented", "photo"], help="one of them")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     for name, command in commands(arguments.output, arguments.size).items():

@@ -24,6 +24,7 @@ def main() -> None:
         "style-brandenburg": SAMPLES / "brandenburgGate.webp",
         "plain": out / "plain.png",
         "regions": out / "regions.png",
+        "segmented-sheet": out / "segmented" / "sheet.png",
         "photo": out / "photo" / "segmented.png",
         "photo-sheet": out / "photo" / "sheet.png",
     }

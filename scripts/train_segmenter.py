@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import math
 import time
@@ -36,6 +37,7 @@ from photostyle.progress import ignore
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.segmentation.network import build_model
 
+_WORKERS = 1
 _SHARES = {"msrc": 0.48, "facade": 0.34, "camvid": 0.18}  # of each set in an epoch
 _ENCODERS = {
     "timm-tf_efficientnet_lite0": WheelSource(
@@ -160,7 +162,7 @@ def train(
         model.train()
         began, losses = time.monotonic(), []
         crops = Crops(training, options.steps * options.batch, options.side, options.seed, epoch)
-        for x, labels in DataLoader(crops, batch_size=options.batch, num_workers=1):
+        for x, labels in DataLoader(crops, batch_size=options.batch, num_workers=_WORKERS):
             loss = functional.cross_entropy(
                 model(x.contiguous(memory_format=torch.channels_last)), labels, ignore_index=VOID, label_smoothing=0.02
             )
@@ -242,6 +244,8 @@ def main() -> None:
     shipped = score(Segmenter(str(options.output)), validation)
     options.output.with_suffix(".scores.json").write_text(json.dumps(shipped, indent=1) + "\n", encoding="utf-8")
     print(table(shipped))
+    digest = hashlib.sha256(options.output.read_bytes()).hexdigest()
+    print(f'for the registry and the model card: sha256 = "{digest}"')
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import picture
@@ -138,6 +140,16 @@ def test_segmented_pictures_without_a_common_label_take_the_global_style():
     assignments, notes = match_labels(regions.content, regions.styles, by_hand=regions.by_hand)
     assert assignments[0].sources[0].label is None
     assert "takes the global style" in notes[0]
+
+
+def test_a_map_that_is_not_quite_sure_is_worth_a_look():
+    def segment(each):
+        segmentation = found(each, SCENE)
+        return replace(segmentation, trust=replace(segmentation.trust, confidence=0.7))
+
+    segment.labels = tuple(SCENE)
+    notes = read_regions(image(), [image(1)], photo=True, segment=segment).notes
+    assert notes[0].endswith("(70% sure; look at it with photostyle segment)")
 
 
 def test_tiny_labels_join_and_it_is_told():

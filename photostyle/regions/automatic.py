@@ -27,6 +27,7 @@ class Segment(Protocol):
 
 
 _GLOBAL = "it is used whole"
+_SURE = 0.72  # below this a map is worth a look, even if it is trusted
 
 
 def automatic(
@@ -123,4 +124,5 @@ def _masks(found: Segmentation | None) -> LabelMasks:
 def _told(role: str, found: Segmentation) -> str:
     shares = sorted(found.masks.shares.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{label} {share:.0%}" for label, share in shares)
-    return f"{role} segmented: {listed} ({found.trust.confidence:.0%} sure)"
+    advice = "; look at it with photostyle segment" if found.trust.confidence < _SURE and not found.trust.doubt else ""
+    return f"{role} segmented: {listed} ({found.trust.confidence:.0%} sure{advice})"

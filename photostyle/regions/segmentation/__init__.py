@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 _FLAT = 0.02  # levels in [0, 1]: a picture with less between its darkest and its lightest shows nothing
-_ABSENT = 1e-3  # a label that wins on less of the picture is not in it
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ class Segmenter:
                 "scale the picture down first"
             ) from error
         won = np.bincount(masks.argmax(0).ravel(), minlength=len(present)) / masks[0].size
-        kept = [i for i in range(len(present)) if won[i] >= _ABSENT] or [int(won.argmax())]
+        kept = [i for i in range(len(present)) if won[i]]
         if len(kept) < len(present):
             masks = masks[kept]
             _normalise(masks)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,13 @@ def store(key: str, probabilities: NDArray[np.float32]) -> None:
     The cache holds the 500 pictures that were used last.
     """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, probabilities=probabilities.astype(np.float16))
+    with (
+        zipfile.ZipFile(
+            buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1
+        ) as archive,  # numpy's own is three times slower
+        archive.open("probabilities.npy", "w") as member,
+    ):
+        np.lib.format.write_array(member, probabilities.astype(np.float16), allow_pickle=False)
     with contextlib.suppress(OSError, OutputError, WeightsError):
         path = _path(key)
         path.parent.mkdir(exist_ok=True)

@@ -16,8 +16,9 @@ __all__ = ["refine", "upsample"]
 
 _FIT_SIDE = 512  # pixels on the longest side of the copy on which the maps are fitted
 _RADIUS = 1 / 24  # of that side
-_EPSILON = 1e-3  # squared colour units in [0, 1]
-_SHARPNESS = 4.0
+_EPSILON = 3e-4  # squared colour units in [0, 1]
+_SHARPNESS = 4.0  # power to which the probabilities are raised before
+_CRISPNESS = 2.0  # and the masks after
 
 _Masks = NDArray[np.float32]
 
@@ -47,7 +48,8 @@ def refine(probabilities: _Masks, rgb: NDArray[np.float32]) -> _Masks:
 
     (He et al. 2013, eqs. 14-16), averaged over the windows that hold the pixel. Before it, the probabilities are
     raised to a power and divided by their sum, so that a region which is 80 % certain isn't 20 % something else.
-    After it, values are clipped to [0, 1] and divided by their sum.
+    After it, values are clipped to [0, 1], squared, so that what is half certain in a wide band keeps to its edge, and
+    divided by their sum. These numbers were chosen by the boundary F-score on the validation scenes.
 
     Parameters
     ----------
@@ -72,6 +74,7 @@ def refine(probabilities: _Masks, rgb: NDArray[np.float32]) -> _Masks:
     for mask, target in zip(masks, result, strict=True):
         a, b = (cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in fit(mask))
         np.clip(np.einsum("hwc,hwc->hw", a, rgb) + b, 0, 1, out=target)
+        np.power(target, np.float32(_CRISPNESS), out=target)
         total += target
     result /= total
     result[0] += 1 - result.sum(0)  # what rounding left

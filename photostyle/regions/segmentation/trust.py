@@ -12,9 +12,9 @@ from photostyle.regions.labels import LabelMasks
 
 __all__ = ["Trust", "judge"]
 
-_LEAST_CONFIDENCE = 0.7
+_LEAST_CONFIDENCE = 0.62
 _SCENE = ("sky", "building", "vegetation", "mountain", "water", "ground")
-_LEAST_SCENE = 0.4  # of the picture
+_LEAST_SCENE = 0.55  # of the picture
 
 
 @dataclass(frozen=True)
