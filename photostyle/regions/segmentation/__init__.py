@@ -2,7 +2,8 @@
 
 ::
 
-    picture → probabilities on the network's grid (cached) → refined against the picture → islands merged → masks
+    picture → probabilities on the network's grid (cached)
+            → weighed by colour → refined against the picture's edges → islands merged → masks
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from photostyle.regions.label_colors import label_palette
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import cache
 from photostyle.regions.segmentation.checkpoints import identify, load_network
+from photostyle.regions.segmentation.colours import weigh_by_colour
 from photostyle.regions.segmentation.entries import load_segmenters, segmenter_entry
 from photostyle.regions.segmentation.guided import refine, upsample
 from photostyle.regions.segmentation.islands import merge_islands
@@ -163,8 +165,8 @@ class Segmenter:
 
 
 def _masks(probabilities: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Refine probabilities against their picture and merge islands."""
-    masks = refine(probabilities / probabilities.sum(0), rgb)
+    """Sharpen probabilities by the picture's colours and edges, and merge islands."""
+    masks = refine(weigh_by_colour(probabilities / probabilities.sum(0), rgb), rgb)
     merge_islands(masks)
     return masks
 

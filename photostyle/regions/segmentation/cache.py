@@ -19,7 +19,7 @@ from photostyle.images import write_atomically
 __all__ = ["cache_key", "load", "store"]
 
 _MOST_FILES = 500
-_FORMAT = 1
+_FORMAT = 2  # goes up with every change of what is stored or how it is made
 
 
 def cache_key(rgb: NDArray[np.float32], segmenter: str) -> str:

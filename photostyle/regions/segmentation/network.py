@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from photostyle.errors import WeightsError
 from photostyle.features.registry import Preprocessing
@@ -17,6 +18,7 @@ from photostyle.images import resize
 
 __all__ = ["STRIDE", "Network", "build_model"]
 
+_SMALLER = 5 / 7
 STRIDE = 32
 """What each side of a network's input is a multiple of: the stride of the deepest encoders of smp."""
 
@@ -51,7 +53,10 @@ class Network:
     sha256: str
 
     def probabilities(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Look at a picture and at its mirror image, and give the mean.
+        """Look at a picture and at its mirror image, at two sizes, and give the mean.
+
+        The smaller size, 5/7 of the larger, sees more of the scene at once: on the validation scenes it makes no
+        difference, but paintings and wide views come out better.
 
         Parameters
         ----------
@@ -68,18 +73,24 @@ class Network:
         WeightsError
             If the network gives numbers that are not finite, or of another shape than its table says.
         """
-        x = self._input(rgb)
         with torch.inference_mode():
-            both = torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last)
-            logits = self._look(both)
-            self._check(logits, both)
-            soft = torch.einsum("kc,nchw->nkhw", self.merge, logits.softmax(1))
-            mean: NDArray[np.float32] = ((soft[0] + soft[1].flip(2)) / 2).numpy()
+            large = self._mirrored(self._input(rgb, self.longest))
+            small = self._mirrored(self._input(rgb, round(_SMALLER * self.longest)))
+            enlarged = functional.interpolate(small[None], large.shape[1:], mode="bilinear", align_corners=False)[0]
+            mean: NDArray[np.float32] = ((large + enlarged) / 2).numpy()
         return mean
 
-    def _input(self, rgb: NDArray[np.float32]) -> Tensor:
+    def _mirrored(self, x: Tensor) -> Tensor:
+        """Give the mean of a picture's and its mirror image's probabilities, shape (K, h, w)."""
+        both = torch.cat([x, x.flip(3)]).contiguous(memory_format=torch.channels_last)
+        logits = self._look(both)
+        self._check(logits, both)
+        soft = torch.einsum("kc,nchw->nkhw", self.merge, logits.softmax(1))
+        return (soft[0] + soft[1].flip(2)) / 2
+
+    def _input(self, rgb: NDArray[np.float32], longest: int) -> Tensor:
         height, width = rgb.shape[:2]
-        scale = self.longest / max(height, width)
+        scale = longest / max(height, width)
         size = [max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (width, height)]
         small = torch.from_numpy(np.ascontiguousarray(resize(rgb, (size[0], size[1])).transpose(2, 0, 1)))[None]
         used = self.preprocessing
