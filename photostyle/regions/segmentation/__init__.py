@@ -119,7 +119,7 @@ class Segmenter:
         key = cache.cache_key(rgb, self.identity)
         found = cache.load(key)
         if found is None:
-            found = self.network.probabilities(rgb).astype(np.float16).astype(np.float32)  # as the cache gives it
+            found = cache.rounded(self.network.probabilities(rgb))  # as the cache gives it
             cache.store(key, found)
         shares: NDArray[np.float32] = found / found.sum(0)
         return shares

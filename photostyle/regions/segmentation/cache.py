@@ -16,7 +16,7 @@ from photostyle.errors import OutputError, WeightsError
 from photostyle.features.fetch import cache_folder
 from photostyle.images import write_atomically
 
-__all__ = ["cache_key", "load", "store"]
+__all__ = ["cache_key", "load", "rounded", "store"]
 
 _MOST_FILES = 500
 _FORMAT = 2  # goes up with every change of what is stored or how it is made
@@ -45,8 +45,13 @@ def load(key: str) -> NDArray[np.float32] | None:
     return probabilities
 
 
+def rounded(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Round to what the cache holds: half precision, and nothing below a thousandth, which packs well."""
+    return np.where(probabilities < 1e-3, 0, probabilities).astype(np.float16).astype(np.float32)
+
+
 def store(key: str, probabilities: NDArray[np.float32]) -> None:
-    """Keep probabilities, rounded to half precision; where the cache can't be written, nothing is kept.
+    """Keep probabilities, see `rounded`; where the cache can't be written, nothing is kept.
 
     The cache holds the 500 pictures that were used last.
     """
@@ -57,7 +62,7 @@ def store(key: str, probabilities: NDArray[np.float32]) -> None:
         ) as archive,  # numpy's own is three times slower
         archive.open("probabilities.npy", "w") as member,
     ):
-        np.lib.format.write_array(member, probabilities.astype(np.float16), allow_pickle=False)
+        np.lib.format.write_array(member, rounded(probabilities).astype(np.float16), allow_pickle=False)
     with contextlib.suppress(OSError, OutputError, WeightsError):
         path = _path(key)
         path.parent.mkdir(exist_ok=True)
