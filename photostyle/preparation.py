@@ -18,7 +18,7 @@ from photostyle.features import load_backbone
 from photostyle.images import Picture, fit_longest_side, read_picture
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.match import Wishes, match_labels
-from photostyle.regions.segmentation import Segmentation, Segmenter
+from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.solvers.problem import Problem
 
@@ -86,7 +86,7 @@ def prepare(
         style_mask=style_mask,
         mapped=len(mapping),
         photo=config.mode == "photo",
-        segment=_LazySegmenter(config, callback),
+        segment=Segmenter(config.segmenter, offline=config.offline, callback=callback),
         named=bool(config.match or config.keep or config.region_weights),
         strict=config.strict_labels,
     )
@@ -124,26 +124,6 @@ def prepare(
         picture.rgb, regions.content, [s.rgb for s in styles], regions.styles, assignments, backbone, device
     )
     return Prepared(problem, picture, tuple(styles), config, size, solve_size, tuple(notes), time.monotonic() - began)
-
-
-class _LazySegmenter:
-    """Segments pictures; it is looked up when the first one comes, since most runs have none."""
-
-    def __init__(self, config: TransferConfig, callback: Callback) -> None:
-        self.config, self.callback = config, callback
-        self.segmenter: Segmenter | None = None
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self._made().labels
-
-    def __call__(self, picture: Picture) -> Segmentation:
-        return self._made()(picture)
-
-    def _made(self) -> Segmenter:
-        if self.segmenter is None:
-            self.segmenter = Segmenter(self.config.segmenter, offline=self.config.offline, callback=self.callback)
-        return self.segmenter
 
 
 def _with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:

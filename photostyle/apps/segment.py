@@ -14,7 +14,6 @@ from photostyle.config import TransferConfig, option_help
 from photostyle.errors import ImageError, OutputError, PhotostyleError, UsageError
 from photostyle.progress import Message
 from photostyle.segmenting import (
-    Segmentation,
     Segmenter,
     check_map,
     map_files,
@@ -63,7 +62,7 @@ def segment_command(
             found = segment(picture, segmenter=shared)
             _make_folder(target.parent)
             legends.append(write_map(found, picture, target, overwrite=overwrite))
-            screen.say(f"wrote {target}: {_told(found)}")
+            screen.say(f"wrote {target}: {found.summary}")
             if found.trust.doubt:
                 screen(Message(f"{image}: {found.trust.doubt}; look at the overlay before you use the map", "warning"))
     if json_ and legends:
@@ -114,8 +113,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} can't be used as a folder ({error.strerror}): choose another place") from None
-
-
-def _told(found: Segmentation) -> str:
-    shares = sorted(found.masks.shares.items(), key=lambda item: -item[1])
-    return f"{', '.join(f'{label} {share:.0%}' for label, share in shares)} ({found.trust.confidence:.0%} sure)"

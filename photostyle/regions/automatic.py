@@ -122,7 +122,6 @@ def _masks(found: Segmentation | None) -> LabelMasks:
 
 
 def _told(role: str, found: Segmentation) -> str:
-    shares = sorted(found.masks.shares.items(), key=lambda item: -item[1])
-    listed = ", ".join(f"{label} {share:.0%}" for label, share in shares)
-    advice = "; look at it with photostyle segment" if found.trust.confidence < _SURE and not found.trust.doubt else ""
-    return f"{role} segmented: {listed} ({found.trust.confidence:.0%} sure{advice})"
+    unsure = found.trust.confidence < _SURE and not found.trust.doubt
+    advice = "; look at it with photostyle segment" if unsure else ""
+    return f"{role} segmented: {found.summary.removesuffix(')')}{advice})"

@@ -44,7 +44,7 @@ def labelled_overlay(picture: NDArray[np.float32], masks: LabelMasks) -> NDArray
     ndarray of float32, shape (H + legend, W, 3)
     """
     colors = {label: _rgb(color) for label, color in masks.colors.items()}
-    painted = overlay(picture, masks, colors or label_colors(masks.labels))
+    painted = overlay(picture, masks, colors)
     return np.concatenate([painted, legend_strip(masks.shares, colors, picture.shape[1])])
 
 
