@@ -22,7 +22,8 @@ from photostyle.errors import (
     WeightsError,
 )
 from photostyle.pipeline import Result, transfer
-from photostyle.progress import Download, Message, Snapshot, Step
+from photostyle.progress import Download, Message, Rows, Snapshot, Step
+from photostyle.scoring import score
 from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "PhotostyleError",
     "RegionError",
     "Result",
+    "Rows",
     "Segmentation",
     "Segmenter",
     "Snapshot",
@@ -46,6 +48,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "compare",
+    "score",
     "segment",
     "transfer",
     "write_map",

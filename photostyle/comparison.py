@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.features.hed import HED, EdgeHead
 from photostyle.images import resize
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare
@@ -19,6 +20,7 @@ from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.curves import loss_curves
 from photostyle.report.masks import label_colors, overlay
 from photostyle.report.numbers import EXPLANATION, Yardstick
+from photostyle.report.scores import MEANING, PhotoScores, RegionPair
 from photostyle.report.sheet import Tile, contact_sheet
 
 __all__ = ["Comparison", "compare"]
@@ -31,13 +33,13 @@ class Comparison:
     Attributes
     ----------
     results : dict of str to Result
-        By variant: "segmented", "unsegmented", and in photo mode the same with "-no-matting".
+        By variant: "segmented", "unsegmented", and with the pixel solver of photo mode the same with "-no-matting".
     masks : dict of str to ndarray, shape (H, W, 3)
         Overlays of the regions: "content", "style-1", ….
     curves, sheet : ndarray of float32, shape (H, W, 3)
         The loss curves, and all pictures on one sheet.
     record : dict
-        The numbers of each variant, what they mean, and the records of the runs.
+        The numbers and scores of each variant, what they mean, and the records of the runs.
     """
 
     results: dict[str, Result]
@@ -58,10 +60,10 @@ def compare(
     on_result: Callable[[str, Result], Any] = lambda _name, _result: None,
     **options: Any,
 ) -> Comparison:
-    """Run the same transfer with and without regions, in photo mode each with and without photorealism.
+    """Run the same transfer with and without regions; with the pixel solver of photo mode also without photorealism.
 
-    What has the suffix "-no-matting" is the style stage alone: neither the Matting Laplacian nor the local affine
-    maps take part. Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks,
+    What has the suffix "-no-matting" is the style stage alone: neither the Matting Laplacian nor local affine maps
+    take part. Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks,
     from ``regions="grid:RxC"``, or by default from the segmenter. ``on_result`` is called with each variant's name and
     result as soon as there is one, also with the best so far of a variant that is interrupted.
 
@@ -86,10 +88,11 @@ def compare(
     plain = replace(segmented.config, regions="none", match=(), region_weights=(), keep=(), strict_labels=False)
     unsegmented = prepare(content, style, config=plain)
     prepared = {"segmented": segmented, "unsegmented": unsegmented}
-    if segmented.config.mode == "photo":
+    if segmented.config.mode == "photo" and segmented.config.solver == "pixels":
         for name in ("segmented", "unsegmented"):
-            without = replace(prepared[name].config, matting_weight=0.0, smoothing=0.0)
+            without = replace(prepared[name].config, matting_weight=0.0, smoothing=0.0, start="content")
             prepared[f"{name}-no-matting"] = replace(prepared[name], config=without)
+    scorer = _scorer(segmented, callback)
     yardstick = Yardstick(segmented.problem, unsegmented.problem, segmented.config, segmented.solve_size)
     results: dict[str, Result] = {}
     for number, (name, each) in enumerate(prepared.items(), 1):
@@ -102,25 +105,48 @@ def compare(
             raise
         on_result(name, results[name])
     numbers = {name: yardstick(result.rgb) for name, result in results.items()}
+    scores = {name: scorer(result.rgb) for name, result in results.items()} if scorer else {}
     masks = _overlays(segmented)
     curves = loss_curves({name: result.record["history"] for name, result in results.items()}, 1600)
     return Comparison(
         results,
         masks,
         curves,
-        _sheet(segmented, results, numbers, masks, curves),
+        _sheet(segmented, results, numbers, scores, masks, curves),
         {
             "numbers": numbers,
             "meaning": EXPLANATION,
+            "scores": scores,
+            "scores_meaning": MEANING,
             "size": list(segmented.solve_size),
             "runs": {name: result.record for name, result in results.items()},
         },
     )
 
 
+def _scorer(prepared: Prepared, callback: Callback) -> PhotoScores | None:
+    """Return what scores the results, each region against the style that weighs most in it."""
+    problem = prepared.problem
+    weights = problem.backbone.weights
+    if weights is None or not EdgeHead.is_in(weights):
+        callback(Message(f"no scores: the weights of {problem.backbone.name} hold no edge detector, those of vgg16 do"))
+        return None
+    pairs = []
+    for mask, assignment in zip(prepared.masks.masks, problem.assignments, strict=True):
+        if not assignment.sources:
+            continue
+        source = max(assignment.sources, key=lambda each: each.weight)
+        labels = problem.style_masks[source.style]
+        theirs = np.ones((1, 1), dtype=np.float32)
+        if source.label is not None and labels is not None:
+            theirs = labels.masks[labels.labels.index(source.label)]
+        pairs.append(RegionPair(mask, theirs, source.style))
+    return PhotoScores(HED(weights), prepared.content.rgb, problem.styles, pairs)
+
+
 def _overlays(prepared: Prepared) -> dict[str, NDArray[np.float32]]:
     problem = prepared.problem
-    pairs = [("content", problem.content, problem.content_masks)]
+    pairs = [("content", prepared.content.rgb, prepared.masks)]
     for number, (picture, labels) in enumerate(zip(problem.styles, problem.style_masks, strict=True), 1):
         if labels is not None:
             pairs.append((f"style-{number}", picture, labels))
@@ -132,11 +158,12 @@ def _sheet(
     prepared: Prepared,
     results: dict[str, Result],
     numbers: dict[str, dict[str, float]],
+    scores: dict[str, dict[str, float]],
     masks: dict[str, NDArray[np.float32]],
     curves: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     problem = prepared.problem
-    inputs = [Tile(resize(problem.content, prepared.size), ("content",))]
+    inputs = [Tile(resize(prepared.content.rgb, prepared.size), ("content",))]
     inputs += [Tile(picture, (f"style {number}",)) for number, picture in enumerate(problem.styles, 1)]
     labels = {"content": problem.content_masks}
     labels |= {f"style-{n}": masks for n, masks in enumerate(problem.style_masks, 1) if masks is not None}
@@ -151,6 +178,7 @@ def _sheet(
                 name,
                 f"content {n['content']:.3f}   matting {n['matting']:.1f}",
                 f"style: regions {n['style_regions']:.4f}   global {n['style_global']:.4f}",
+                *(["  ".join(f"{key} {value:.3f}" for key, value in scores[name].items())] if scores else []),
             ),
         )
         for (name, result), n in zip(results.items(), numbers.values(), strict=True)

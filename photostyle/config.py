@@ -6,20 +6,23 @@ a run holds the filled-in values.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from photostyle.defaults import BY_SOLVER, PAPERS, PRESETS, STARTS
 from photostyle.errors import UsageError
+from photostyle.values import check_integer, check_number, check_weights, flag, pairs
 
-__all__ = ["CHOICES", "TransferConfig", "option_help", "pairs", "resolve", "weights_by_label"]
+__all__ = ["CHOICES", "TransferConfig", "affine_start", "option_help", "resolve", "weights_by_label"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("artistic", "photo"),
+    "solver": ("pixels", "affine", "statistics"),
+    "preset": tuple(PRESETS),
     "pooling": ("average", "max"),
     "padding": ("replicate", "zeros"),
-    "start": ("content", "style", "noise", "mix"),
+    "start": ("content", "style", "noise", "mix", "affine", "statistics"),
     "optimizer": ("lbfgs", "adam"),
     "schedule": ("coarse-to-fine", "single"),
     "normalisation": ("relative", "papers"),
@@ -27,32 +30,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "weights_preprocessing": ("torchvision", "caffe"),
 }
 """The allowed values of the options that take a word."""
-
-# What depends on the mode. The weights belong to the normalisation "relative"; see _PAPERS for the other one.
-_BY_MODE: dict[str, dict[str, Any]] = {
-    "artistic": {
-        "content_weight": 0.02,
-        "tv_weight": 0.3,
-        "matting_weight": 0.0,
-        "smoothing": 0.0,
-        "iterations": 150,
-    },
-    "photo": {
-        "content_weight": 0.05,
-        "tv_weight": 0.0,
-        "matting_weight": 1000.0,
-        "iterations": 200,
-        "smoothing": 1e-3,
-        "solve_size": 512,
-    },
-}
-# Of the five default style layers, found by eye. Deep layers respond to sharpness: their relative distance between a
-# photograph and a painting is up to a hundred times that of the first layers, and weighing them like those smooths
-# the strokes away.
-_STYLE_LAYER_WEIGHTS = {"artistic": (1.0, 1.0, 0.5, 0.05, 0.005), "photo": (1.0, 1.0, 1.0, 0.3, 0.05)}
-# Gatys et al. (2016) report alpha/beta of 1e-3 to 1e-4 for networks scaled to a mean activation of one; on
-# features as these networks give them, the means below keep the two terms in the same order of magnitude.
-_PAPERS = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 0.0}
 
 
 def _option(default: Any, help_text: str) -> Any:
@@ -70,13 +47,21 @@ class TransferConfig:
     """
 
     mode: str = _option("artistic", "artistic (Gatys et al. 2016) or photo (Luan et al. 2017).")
+    solver: str | None = _option(
+        None,
+        "What is optimised: affine (a field of local colour maps), pixels, or nothing: statistics (a colour map in "
+        "closed form for each region; a preview). Default: affine in photo mode, else pixels.",
+    )
+    preset: str | None = _option(None, f"Weights of photo mode for a kind of picture: {', '.join(PRESETS)}.")
+    strength: float = _option(1.0, "How far to go from the content's own look (0) to the style's (1).")
     size: int | None = _option(
         None, "Longest side of the result in pixels. Default: the content's own, in artistic mode at most 512."
     )
     solve_size: int | None = _option(
         None,
         "Longest side up to which is optimised; the rest of the way to --size is done by local affine maps where there "
-        "is smoothing, else by plain enlargement. Default: 512 in photo mode, else the size.",
+        "is smoothing, else by plain enlargement; the affine field needs no way. Default: 256 for affine and "
+        "statistics, 512 for pixels in photo mode, else the size.",
     )
     regions: str | None = _option(
         None,
@@ -129,27 +114,31 @@ class TransferConfig:
         "relative",
         "relative (each feature term divided by its target's squared norm) or papers (Gatys' formula, as means).",
     )
-    content_weight: float | None = _option(
-        None, "Weight of the content loss. Default: 0.02, in photo mode 0.05 (papers: 1)."
-    )
+    content_weight: float | None = _option(None, "Weight of the content loss.")
     style_weight: float | None = _option(None, "Weight of the style loss. Default: 1 (papers: 10).")
-    tv_weight: float | None = _option(
-        None, "Weight of the total variation. Default: 0.3 in artistic mode, 0 in photo mode and for papers."
-    )
-    matting_weight: float | None = _option(
-        None, "Weight of the Matting Laplacian. Default: 0 in artistic mode, 1000 in photo mode."
-    )
+    tv_weight: float | None = _option(None, "Weight of the total variation.")
+    matting_weight: float | None = _option(None, "Weight of the Matting Laplacian.")
+    edge_weight: float | None = _option(None, "Weight of the distance between edges (HED; vgg16 only).")
+    color_weight: float | None = _option(None, "Weight of the distance between colour distributions, region by region.")
+    gamut_weight: float | None = _option(None, "Weight of colours outside [0, 1].")
+    field_weight: float | None = _option(None, "Weight of the affine field's smoothness.")
     smoothing: float | None = _option(
         None,
-        "Photo mode: how smooth the local affine maps are from which the result is made again at full size, in "
-        "squared colour units; 0: the optimised pixels as they are. Default: 0.001 in photo mode, else 0.",
+        "How smooth the local affine maps are from which the result is made again at full size, in squared colour "
+        "units; 0: not at all.",
     )
-    start: str = _option("content", "Picture to start from: content, style, noise (white), or mix.")
+    deband: bool = _option(True, "Affine field: smooth the content's steps of 8 bits before they are stretched.")
+    auto_contrast: bool = _option(False, "Stretch the result's brightness to the full range.")
+    start: str | None = _option(
+        None,
+        "Picture to start from: content, style, noise (white), or mix; in photo mode also affine (the affine solver's "
+        "result, for pixels) and statistics (for affine). Default: the last two in photo mode, else content.",
+    )
     noise_share: float = _option(0.5, "Share of white noise in the start mix, 0 to 1.")
     optimizer: str = _option("lbfgs", "lbfgs (with a weak Wolfe line search) or adam.")
     learning_rate: float | None = _option(None, "First step of the optimiser. Default: 1 for lbfgs, 0.02 for adam.")
     history: int = _option(20, "Pairs that L-BFGS remembers.")
-    iterations: int | None = _option(None, "Iterations in all, over all levels. Default: 150, in photo mode 200.")
+    iterations: int | None = _option(None, "Iterations in all, over all levels.")
     schedule: str = _option(
         "coarse-to-fine", "coarse-to-fine (128 px, doubling up to the size) or single (the classic algorithm)."
     )
@@ -164,32 +153,37 @@ class TransferConfig:
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value is not None and value not in allowed:
-                raise UsageError(f"{_flag(name)} is {value!r}, but must be one of: {', '.join(allowed)}")
+                raise UsageError(f"{flag(name)} is {value!r}, but must be one of: {', '.join(allowed)}")
         for name, least in (("size", 32), ("solve_size", 32), ("iterations", 1), ("history", 1), ("snapshot_every", 1)):
-            _check_integer(name, getattr(self, name), least)
-        _check_integer("checkpoint_every", self.checkpoint_every, 0)
-        _check_integer("seed", self.seed, 0)
+            check_integer(name, getattr(self, name), least)
+        check_integer("checkpoint_every", self.checkpoint_every, 0)
+        check_integer("seed", self.seed, 0)
         for number in self.snapshots:
-            _check_integer("snapshots", number, 1)
+            check_integer("snapshots", number, 1)
         for name in (
             "content_weight",
             "style_weight",
             "tv_weight",
             "matting_weight",
+            "edge_weight",
+            "color_weight",
+            "gamut_weight",
+            "field_weight",
             "smoothing",
             "learning_rate",
             "style_scale",
         ):
-            _check_number(name, getattr(self, name), above_zero=name in ("learning_rate", "style_scale"))
-        _check_number("noise_share", self.noise_share)
-        if self.noise_share > 1:
-            raise UsageError(f"--noise-share is {self.noise_share}, but must lie between 0 and 1")
+            check_number(name, getattr(self, name), above_zero=name in ("learning_rate", "style_scale"))
+        for name in ("noise_share", "strength"):
+            check_number(name, getattr(self, name))
+            if getattr(self, name) > 1:
+                raise UsageError(f"{flag(name)} is {getattr(self, name)}, but must lie between 0 and 1")
         self._check_layers("content")
         self._check_layers("style")
-        _check_weights("style_weights", self.style_weights)
+        check_weights("style_weights", self.style_weights)
         for name in ("keep", "match", "region_weights"):
             if isinstance(getattr(self, name), str):
-                raise UsageError(f"{_flag(name)} is the text {getattr(self, name)!r}, but must be a list of texts")
+                raise UsageError(f"{flag(name)} is the text {getattr(self, name)!r}, but must be a list of texts")
         pairs("match", self.match)
         weights_by_label(self)
         if not all(isinstance(label, str) and label.strip() for label in self.keep):
@@ -202,7 +196,7 @@ class TransferConfig:
         weights: Sequence[float] | None = getattr(self, f"{kind}_layer_weights")
         if layers is not None and (not layers or len(set(layers)) < len(layers)):
             raise UsageError(f"--{kind}-layers is {','.join(layers)!r}: name at least one layer, and none twice")
-        _check_weights(f"{kind}_layer_weights", weights)
+        check_weights(f"{kind}_layer_weights", weights)
 
 
 def option_help(name: str) -> str:
@@ -213,7 +207,14 @@ def option_help(name: str) -> str:
     name : str
         A field of :class:`TransferConfig`.
     """
-    return next(str(f.metadata["help"]) for f in fields(TransferConfig) if f.name == name)
+    text = next(str(f.metadata["help"]) for f in fields(TransferConfig) if f.name == name)
+    values = {mode: defaults[name] for mode, defaults in BY_SOLVER.items() if name in defaults}
+    if not values or "Default" in text or name == "style_layer_weights":
+        return text
+    told = ", ".join(
+        f"{value:g} ({mode} {solver})" for (mode, solver), value in values.items() if solver != "statistics"
+    )
+    return f"{text} Default: {told}."
 
 
 def resolve(config: TransferConfig) -> TransferConfig:
@@ -230,14 +231,28 @@ def resolve(config: TransferConfig) -> TransferConfig:
     TransferConfig
         The same with no None among the weights, the iterations and the learning rate.
     """
+    solver = config.solver or {"artistic": "pixels", "photo": "affine"}[config.mode]
+    if (config.mode, solver) not in BY_SOLVER:
+        raise UsageError(f"--solver {solver} makes photographs of photographs: pass --mode photo with it")
+    if config.preset and config.mode != "photo":
+        raise UsageError(f"--preset {config.preset} belongs to photo mode: pass --mode photo with it")
     defaults: dict[str, Any] = {
+        "solver": solver,
         "style_weight": 1.0,
         "learning_rate": 1.0 if config.optimizer == "lbfgs" else 0.02,
-        **_BY_MODE[config.mode],
-        **(_PAPERS if config.normalisation == "papers" else {}),
+        **BY_SOLVER[config.mode, solver],
+        **(PRESETS[config.preset] if config.preset else {}),
+        **(PAPERS if config.normalisation == "papers" else {}),
     }
-    if config.style_layers is None and config.normalisation == "relative":
-        defaults["style_layer_weights"] = _STYLE_LAYER_WEIGHTS[config.mode]
+    if config.style_layers is not None or config.normalisation == "papers":
+        del defaults["style_layer_weights"]
+    starts = STARTS[config.mode, solver]
+    if config.start is not None and config.start not in starts:
+        raise UsageError(
+            f"--start is {config.start!r}, but the solver {solver} of {config.mode} mode begins with: "
+            f"{', '.join(starts)}"
+        )
+    defaults["start"] = starts[0]
     missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     filled = replace(config, **missing)
     if not any((filled.content_weight, filled.style_weight)):
@@ -245,27 +260,16 @@ def resolve(config: TransferConfig) -> TransferConfig:
     return filled
 
 
-def pairs(name: str, values: Sequence[str]) -> dict[str, str]:
-    """Take KEY=VALUE texts apart.
+def affine_start(config: TransferConfig) -> TransferConfig:
+    """Return the options of the affine field from which the pixel solver of photo mode starts: its defaults.
 
     Parameters
     ----------
-    name : str
-        The option, for messages.
-    values : sequence of str
-
-    Raises
-    ------
-    UsageError
-        If one has no "=" or an empty side, or a key occurs twice.
+    config : TransferConfig
+        Resolved.
     """
-    result: dict[str, str] = {}
-    for value in values:
-        key, separator, other = (part.strip() for part in str(value).partition("="))
-        if not (key and separator and other) or key in result:
-            raise UsageError(f"{_flag(name)} is {','.join(map(str, values))!r}: each must be LABEL=…, no label twice")
-        result[key] = other
-    return result
+    unset: dict[str, Any] = dict.fromkeys((*BY_SOLVER["photo", "affine"], "start", "style_weight", "learning_rate"))
+    return resolve(replace(config, **unset, solver="affine", optimizer="lbfgs", normalisation="relative"))
 
 
 def weights_by_label(config: TransferConfig) -> dict[str, float]:
@@ -276,35 +280,5 @@ def weights_by_label(config: TransferConfig) -> dict[str, float]:
             result[label] = float(text)
         except ValueError:
             raise UsageError(f"--region-weights gives {label!r} the weight {text!r}, which is no number") from None
-        _check_number("region_weights", result[label])
+        check_number("region_weights", result[label])
     return result
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _check_integer(name: str, value: Any, least: int) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"{_flag(name)} is {value!r}, but must be a whole number of at least {least}")
-
-
-def _check_number(name: str, value: Any, above_zero: bool = False) -> None:
-    if value is None:
-        return
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or value < 0 or (above_zero and value == 0):
-        raise UsageError(
-            f"{_flag(name)} is {value!r}, but must be a number {'above' if above_zero else 'of at least'} 0"
-        )
-
-
-def _check_weights(name: str, weights: Sequence[float] | None) -> None:
-    if weights is None:
-        return
-    for weight in weights:
-        _check_number(name, weight)
-    if not weights or sum(weights) <= 0:
-        raise UsageError(f"{_flag(name)} is {','.join(map(str, weights))!r}, but its sum must be above 0")

@@ -21,13 +21,16 @@ from PIL import Image
 
 from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError, Interrupted, UsageError
-from photostyle.finish.local_affine import lift, smoothing_radius
+from photostyle.finish.contrast import auto_contrast
+from photostyle.finish.deband import deband
 from photostyle.images import check_writable, resize, write_atomically, write_picture
+from photostyle.images.local_affine import lift, smoothing_radius
 from photostyle.preparation import PictureSource, Prepared, prepare
-from photostyle.progress import Callback, ignore
+from photostyle.progress import Callback, Rows, ignore
 from photostyle.regions.labels import area_average
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.record import fingerprint, run_record
+from photostyle.solvers.field import paint
 from photostyle.solvers.run import Checkpoint, Solution, solve
 from photostyle.solvers.schedule import plan
 
@@ -177,7 +180,7 @@ def run_prepared(
         raise UsageError("resume needs the path of a checkpoint")
     stages = plan(prepared.config, prepared.solve_size)
     solution = solve(prepared.problem, stages, prepared.config, callback, place)
-    result = _finish(prepared, solution, began)
+    result = _finish(prepared, solution, began, callback)
     if isinstance(solution.stopped, KeyboardInterrupt):
         raise Interrupted("interrupted", result) from None
     if isinstance(solution.stopped, DivergedError):
@@ -186,26 +189,40 @@ def run_prepared(
     return result
 
 
-def _finish(prepared: Prepared, solution: Solution, began: float) -> Result | None:
-    """Carry the optimised picture to its final size and put it together with the rest."""
-    if solution.image is None:
+def _finish(prepared: Prepared, solution: Solution, began: float, callback: Callback) -> Result | None:
+    """Carry what was optimised to its final size and put it together with the rest."""
+    if solution.image is None and solution.field is None:
         return None
-    rgb, content = solution.image, prepared.content
+    config, content = prepared.config, prepared.content
     large = resize(content.rgb, prepared.size)
-    if prepared.config.smoothing:
-        small = resize(content.rgb, prepared.solve_size)
-        rgb = np.clip(lift(rgb, small, large, smoothing_radius(small.shape), prepared.config.smoothing), 0, 1)
-    elif rgb.shape != large.shape:
-        rgb = resize(rgb, prepared.size)
+    if solution.field is not None:
+        rgb = _apply(prepared, solution.field, large, callback)
+    else:
+        assert solution.image is not None
+        rgb = resize(solution.image, prepared.size) if not config.smoothing else solution.image
+    if config.smoothing:
+        small = prepared.problem.content if solution.field is None else large
+        rgb = np.clip(lift(rgb, small, large, smoothing_radius(small.shape), config.smoothing), 0, 1)
     rgb = _keep(prepared, rgb, large)
+    if config.auto_contrast:
+        rgb = auto_contrast(rgb)
     alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
     record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
     return Result(rgb, alpha, record, content.bit_depth, content.exif)
 
 
+def _apply(
+    prepared: Prepared, field: NDArray[np.float32], content: NDArray[np.float32], callback: Callback
+) -> NDArray[np.float32]:
+    """Apply an affine field to the content at its final size."""
+    if prepared.config.deband and prepared.content.bit_depth == 8:
+        content = deband(content)
+    return paint(field, prepared.problem, content, lambda done, total: callback(Rows(done, total)))
+
+
 def _keep(prepared: Prepared, rgb: NDArray[np.float32], content: NDArray[np.float32]) -> NDArray[np.float32]:
     """Put the content back into the regions that stay as they are, with a soft border."""
-    masks, keep = prepared.problem.content_masks, prepared.config.keep
+    masks, keep = prepared.masks, prepared.config.keep
     if not keep:
         return rgb
     mask = masks.masks[[label in keep for label in masks.labels]].sum(0)

@@ -12,15 +12,19 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.config import TransferConfig, pairs, resolve, weights_by_label
+from photostyle.config import TransferConfig, resolve, weights_by_label
 from photostyle.errors import ImageError, UsageError
 from photostyle.features import load_backbone
-from photostyle.images import Picture, fit_longest_side, read_picture
+from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.progress import Callback, Message, ignore
+from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Wishes, match_labels
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
+from photostyle.solvers.field import mattes_of
 from photostyle.solvers.problem import Problem
+from photostyle.solvers.schedule import FIELD_SIZE
+from photostyle.values import pairs
 
 __all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare"]
 
@@ -35,10 +39,29 @@ _LEAST_SIDE = MIN_SIDE // 2  # of a file: enlarged more than twice there is noth
 
 @dataclass(frozen=True)
 class Prepared:
-    """A transfer that is ready to be solved: nothing that can fail early is left."""
+    """A transfer that is ready to be solved: nothing that can fail early is left.
+
+    Attributes
+    ----------
+    problem : Problem
+        With pictures and masks at the size at which is optimised.
+    content, styles : Picture
+        As they were read.
+    masks : LabelMasks
+        The content's regions, at its own size.
+    config : TransferConfig
+        Resolved.
+    size, solve_size : tuple of int
+        (width, height) of the result, and of what is optimised.
+    notes : tuple of str
+        Decisions, one line each.
+    seconds : float
+        What the preparation took.
+    """
 
     problem: Problem
     content: Picture
+    masks: LabelMasks
     styles: tuple[Picture, ...]
     config: TransferConfig
     size: tuple[int, int]
@@ -112,18 +135,36 @@ def prepare(
         weights_preprocessing=config.weights_preprocessing,
         pooling=config.pooling,
         padding="zeros" if config.padding == "zeros" else "replicate",
+        edges=bool(config.edge_weight),
+        device=device,
         offline=config.offline,
         callback=callback,
     )
+    if config.edge_weight and backbone.edges is None:
+        note = f"the weights of {config.backbone} hold no edge detector: the edge loss is left out"
+        notes.append(note)
+        callback(Message(note))
     for kind in ("content", "style"):
         layers, weights = getattr(backbone, f"{kind}_layers"), getattr(config, f"{kind}_layer_weights")
         if weights is not None and len(weights) != len(layers):
             raise UsageError(f"--{kind}-layer-weights has {len(weights)} values, but there are {len(layers)} layers")
-    backbone.network.to(device)
-    problem = Problem(
-        picture.rgb, regions.content, [s.rgb for s in styles], regions.styles, assignments, backbone, device
+    content = resize(picture.rgb, solve_size)
+    masks = regions.content.resized(solve_size)
+    mattes = None
+    if config.solver != "pixels" or config.start == "affine":
+        mattes = mattes_of(content, masks.masks, fit_longest_side(solve_size, min(FIELD_SIZE, max(solve_size))))
+    problem = Problem(content, masks, [s.rgb for s in styles], regions.styles, assignments, backbone, device, mattes)
+    return Prepared(
+        problem,
+        picture,
+        regions.content,
+        tuple(styles),
+        config,
+        size,
+        solve_size,
+        tuple(notes),
+        time.monotonic() - began,
     )
-    return Prepared(problem, picture, tuple(styles), config, size, solve_size, tuple(notes), time.monotonic() - began)
 
 
 def _with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:

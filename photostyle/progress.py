@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: four small events and the callback that receives them.
+"""What a run tells while it goes on: five small events and the callback that receives them.
 
 The algorithms know neither a progress bar nor a file; they call ``callback(event)`` between two steps.
 A callback may raise :class:`KeyboardInterrupt` to stop the run: between two steps nothing is half done, so
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Callback", "Download", "Event", "Message", "Snapshot", "Step", "ignore"]
+__all__ = ["Callback", "Download", "Event", "Message", "Rows", "Snapshot", "Step", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Step:
     Attributes
     ----------
     stage : str
-        What is being optimised, for people: "style" or "photorealism".
+        What is being optimised, for people: "style", "photorealism" or "affine field".
     size : tuple of int
         (width, height) of this level of the schedule, in pixels.
     iteration, iterations : int
@@ -95,7 +95,21 @@ class Download:
     total: int | None
 
 
-Event = Step | Snapshot | Message | Download
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of the result at its final size are done.
+
+    Attributes
+    ----------
+    done, total : int
+        Rows so far, and rows of the whole picture.
+    """
+
+    done: int
+    total: int
+
+
+Event = Step | Snapshot | Message | Download | Rows
 Callback = Callable[[Event], Any]
 
 

@@ -303,9 +303,9 @@ def test_compare_writes_a_sheet_curves_numbers_and_the_variants(shop):
     assert (folder / "segmented.png").read_bytes() != (folder / "unsegmented.png").read_bytes()
 
 
-def test_compare_in_photo_mode_has_each_also_without_the_matting_laplacian(shop):
+def test_compare_of_pixels_in_photo_mode_has_each_also_without_the_matting_laplacian(shop):
     folder = shop.folder / "comparison"
-    outcome = shop.compare(folder, "--regions", "grid:2x1", "--mode", "photo", "--quiet")
+    outcome = shop.compare(folder, "--regions", "grid:2x1", "--mode", "photo", "--solver", "pixels", "--quiet")
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
     for variant in ("segmented", "unsegmented", "segmented-no-matting", "unsegmented-no-matting"):
         assert (folder / f"{variant}.png").is_file()

@@ -21,6 +21,12 @@ from photostyle.report.sheet import contact_sheet
 VARIANTS = {
     "artistic": ["segmented", "unsegmented"],
     "photo": ["segmented", "unsegmented", "segmented-no-matting", "unsegmented-no-matting"],
+    "affine": ["segmented", "unsegmented"],
+}
+OPTIONS = {
+    "artistic": {},
+    "photo": {"mode": "photo", "solver": "pixels", "start": "content", "matting_weight": 1000.0},
+    "affine": {"mode": "photo"},
 }
 
 
@@ -57,8 +63,7 @@ def runs(inputs, masks):
     found = {}
     for mode in VARIANTS:
         log = Log()
-        options = {"matting_weight": 1000.0} if mode == "photo" else {}
-        found[mode] = photostyle.compare(**inputs, **masks, mode=mode, callback=log, **options), log
+        found[mode] = photostyle.compare(**inputs, **masks, callback=log, **OPTIONS[mode]), log
     return found
 
 
@@ -87,13 +92,12 @@ def test_variants(runs, mode):
 @pytest.mark.parametrize("mode", VARIANTS)
 def test_a_variant_is_what_transfer_gives(runs, inputs, masks, mode):
     comparison = runs[mode][0]
-    weight = {"matting_weight": 1000.0} if mode == "photo" else {}
-    segmented = photostyle.transfer(**inputs, **masks, mode=mode, **weight)
-    unsegmented = photostyle.transfer(**inputs, mode=mode, regions="none", **weight)
+    segmented = photostyle.transfer(**inputs, **masks, **OPTIONS[mode])
+    unsegmented = photostyle.transfer(**inputs, regions="none", **OPTIONS[mode])
     assert np.array_equal(comparison.results["segmented"].rgb, segmented.rgb)
     assert np.array_equal(comparison.results["unsegmented"].rgb, unsegmented.rgb)
     if mode == "photo":
-        without = photostyle.transfer(**inputs, **masks, mode=mode, matting_weight=0.0, smoothing=0.0)
+        without = photostyle.transfer(**inputs, **masks, **OPTIONS[mode] | {"matting_weight": 0.0, "smoothing": 0.0})
         assert np.array_equal(comparison.results["segmented-no-matting"].rgb, without.rgb)
 
 
@@ -104,7 +108,7 @@ def test_the_records_of_the_variants_tell_them_apart(runs, mode):
         labels = [assignment["label"] for assignment in record["assignments"]]
         assert labels == (["sky", "land"] if name.startswith("segmented") else ["all"])
         matting = record["config"]["matting_weight"]
-        assert (matting > 0) == (mode == "photo" and "no-matting" not in name)
+        assert (matting > 0) == (mode != "artistic" and "no-matting" not in name)
         terms = {term for row in record["history"] for term in row} & TERMS
         assert ("matting" in terms) == (matting > 0)
 

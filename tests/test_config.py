@@ -141,7 +141,7 @@ def test_one_of_content_and_style_counts():
 
 
 @pytest.mark.parametrize(
-    "name", ["content_weight", "style_weight", "tv_weight", "matting_weight", "smoothing", "iterations"]
+    "name", ["content_weight", "style_weight", "tv_weight", "matting_weight", "color_weight", "smoothing", "iterations"]
 )
 def test_the_help_tells_the_defaults_as_they_are(name):
     artistic, photo = resolve(TransferConfig()), resolve(TransferConfig(mode="photo"))

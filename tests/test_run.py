@@ -26,6 +26,7 @@ from photostyle.solvers.schedule import Stage, plan
 
 LARGE, SMALL = (64, 48), (40, 32)
 ARTISTIC = [Stage("style", SMALL, 4), Stage("style", LARGE, 5)]
+LUAN = {"mode": "photo", "solver": "pixels", "start": "content"}
 PHOTO = [Stage("style", LARGE, 3), Stage("photorealism", LARGE, 4)]
 
 
@@ -108,7 +109,7 @@ def _start_total(problem):
 
 
 def test_photorealism_has_the_matting_term_and_style_has_not(problem):
-    solution, log = run(problem, PHOTO, mode="photo")
+    solution, log = run(problem, PHOTO, **LUAN)
     assert [step.stage for step in log.steps] == ["style"] * 3 + ["photorealism"] * 4
     assert ["matting" in row for row in solution.history] == [False] * 3 + [True] * 4
 
@@ -186,9 +187,9 @@ def test_the_same_seed_gives_the_same_bytes(problem):
 
 CASES = [
     pytest.param(ARTISTIC, {"start": "mix"}, id="artistic"),
-    pytest.param(PHOTO, {"mode": "photo"}, id="photo"),
+    pytest.param(PHOTO, LUAN, id="photo"),
     pytest.param(ARTISTIC, {"optimizer": "adam", "start": "noise"}, id="adam"),
-    pytest.param(PHOTO, {"mode": "photo", "optimizer": "adam"}, id="photo-adam"),
+    pytest.param(PHOTO, {**LUAN, "optimizer": "adam"}, id="photo-adam"),
 ]
 
 

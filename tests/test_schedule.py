@@ -21,13 +21,13 @@ def planned(size, **options):
 @given(
     st.tuples(SIDES, SIDES),
     st.integers(1, 400),
-    st.sampled_from(["artistic", "photo"]),
+    st.sampled_from([{"mode": "artistic"}, {"mode": "photo", "solver": "pixels", "start": "content"}]),
     st.sampled_from(["coarse-to-fine", "single"]),
     st.sampled_from([0.0, 10.0]),
 )
 @settings(max_examples=300, deadline=None)
-def test_rules_of_every_schedule(size, iterations, mode, schedule, matting):
-    stages = planned(size, iterations=iterations, mode=mode, schedule=schedule, matting_weight=matting)
+def test_rules_of_every_schedule_of_pixels(size, iterations, mode, schedule, matting):
+    stages = planned(size, iterations=iterations, schedule=schedule, matting_weight=matting, **mode)
     assert sum(stage.iterations for stage in stages) == iterations
     assert min(stage.iterations for stage in stages) >= 1
     assert stages[-1].size == size
@@ -60,30 +60,63 @@ def test_sizes_double():
     assert [stage.size for stage in stages] == [(128, 96), (256, 192), (512, 384)]
 
 
-def test_photo_mode_has_both_stages():
-    stages = planned((512, 384), mode="photo", iterations=100)
+LUAN = {"mode": "photo", "solver": "pixels", "start": "content"}
+
+
+def test_photo_mode_from_the_content_has_both_stages():
+    stages = planned((512, 384), **LUAN, iterations=100)
     assert [stage.size for stage in stages if not stage.matting] == [(128, 96), (256, 192), (512, 384)]
     assert [stage.size for stage in stages if stage.matting] == [(256, 192), (512, 384)]
 
 
 def test_photo_mode_of_a_small_picture_has_both_stages_at_one_size():
-    stages = planned((64, 48), mode="photo", iterations=10)
+    stages = planned((64, 48), **LUAN, iterations=10)
     assert [(stage.name, stage.size) for stage in stages] == [("style", (64, 48)), ("photorealism", (64, 48))]
 
 
 def test_photo_mode_of_one_iteration_gives_it_to_the_matting_laplacian():
-    assert planned((512, 384), mode="photo", iterations=1) == [Stage("photorealism", (512, 384), 1)]
+    assert planned((512, 384), **LUAN, iterations=1) == [Stage("photorealism", (512, 384), 1)]
 
 
 def test_artistic_mode_with_a_matting_weight():
     assert all(stage.matting for stage in planned((512, 384), matting_weight=1.0, iterations=30))
 
 
-@pytest.mark.parametrize("mode", ["artistic", "photo"])
-def test_single(mode):
-    stages = planned((512, 384), mode=mode, schedule="single", iterations=20)
+@given(st.tuples(SIDES, SIDES), st.integers(1, 400), st.sampled_from(["coarse-to-fine", "single"]))
+@settings(max_examples=200, deadline=None)
+def test_rules_of_every_schedule_of_a_field(size, iterations, schedule):
+    stages = planned(size, iterations=iterations, schedule=schedule, mode="photo")
+    assert sum(stage.iterations for stage in stages) == iterations
+    assert min(stage.iterations for stage in stages) >= 1
+    assert stages[-1].size == size
+    assert {stage.name for stage in stages} == {"affine field"}
+    assert all(stage.matting and stage.grid is not None for stage in stages)
+    assert all(min(stage.size) >= 32 for stage in stages)
+    assert len(stages) <= (1 if schedule == "single" else 2)
+    for coarse, fine in pairwise(stages):
+        assert max(coarse.grid) < max(fine.grid)
+        assert coarse.size[0] < fine.size[0]
+
+
+def test_pixels_of_photo_mode_start_from_a_field():
+    stages = planned((512, 384), mode="photo", solver="pixels", iterations=100)
+    assert [stage.size for stage in stages if stage.grid] == [(128, 96), (256, 192)]
+    assert [stage.size for stage in stages if not stage.grid] == [(256, 192), (512, 384)]
+    assert sum(stage.iterations for stage in stages) == 100
+    assert planned((512, 384), mode="photo", solver="pixels", iterations=1)[0].grid
+    without = planned((512, 384), mode="photo", solver="pixels", matting_weight=0.0, iterations=50)
+    assert [stage.name for stage in without] == ["affine field", "affine field", "style", "style"]
+
+
+def test_statistics_need_no_stage():
+    assert planned((512, 384), mode="photo", solver="statistics") == []
+
+
+@pytest.mark.parametrize(("options", "count"), [({}, 1), ({"mode": "photo"}, 1), (LUAN, 2)])
+def test_single(options, count):
+    stages = planned((512, 384), **options, schedule="single", iterations=20)
     assert {stage.size for stage in stages} == {(512, 384)}
-    assert len(stages) == (2 if mode == "photo" else 1)
+    assert len(stages) == count
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 3])

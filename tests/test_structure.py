@@ -26,16 +26,27 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 320
 
 ROWS = [
-    {"errors", "config", "progress", "_version"},
+    {"errors", "values", "defaults", "config", "progress", "_version"},
     {"images"},
     {"features", "regions"},
     {"objective"},
     {"solvers"},
     {"finish", "report"},
-    {"preparation", "pipeline", "comparison", "segmenting"},
+    {"preparation", "pipeline", "comparison", "scoring", "segmenting"},
     {"apps", "__main__", "__init__"},
 ]
-SEEN_BY_APPS = {"pipeline", "comparison", "segmenting", "config", "errors", "progress", "report", "_version", "apps"}
+SEEN_BY_APPS = {
+    "pipeline",
+    "comparison",
+    "scoring",
+    "segmenting",
+    "config",
+    "errors",
+    "progress",
+    "report",
+    "_version",
+    "apps",
+}
 SEEN_BY_APPS_MODULES = {"photostyle.features.weights"}
 
 

@@ -12,7 +12,7 @@ from photostyle import features as module
 from photostyle.errors import UsageError
 from photostyle.features import CONTENT_LAYERS, STYLE_LAYERS, load_backbone
 from photostyle.features.registry import PREPROCESSINGS
-from photostyle.features.vgg import VGG, layer_names
+from photostyle.features.vgg import VGG, layer_names, preprocess
 from photostyle.features.weights import Weights
 
 ARCHITECTURES = ("vgg16", "vgg19")
@@ -84,12 +84,12 @@ def test_every_layer_is_that_of_torchvision(theirs, pooling, preprocessing):
 def test_preprocessing(narrow_weights, preprocessing):
     x = torch.rand(2, 3, 5, 6)
     vgg = VGG(narrow_weights(preprocessing=preprocessing), ["conv1_1"])
-    np.testing.assert_allclose(vgg.preprocess(x), prepared(x, preprocessing), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(preprocess(x, vgg.preprocessing), prepared(x, preprocessing), rtol=1e-4, atol=1e-4)
 
 
 def test_caffe_sees_blue_first(narrow_weights):
     blue = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
-    seen = VGG(narrow_weights(preprocessing="caffe"), ["conv1_1"]).preprocess(blue)[0, :, 0, 0]
+    seen = preprocess(blue, PREPROCESSINGS["caffe"])[0, :, 0, 0]
     np.testing.assert_allclose(seen, [255 - 104.00699, -116.66877, -122.67892], rtol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``photostyle transfer | compare | segment | models``."""
+"""The command line: ``photostyle transfer | compare | segment | score | models``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from photostyle.apps.files import (
 )
 from photostyle.apps.models import models_app
 from photostyle.apps.options import config_from, with_config_options
+from photostyle.apps.score import score_command
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
 from photostyle.comparison import compare
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.command("segment")(segment_command)
+app.command("score")(score_command)
 
 _CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
 
@@ -186,7 +188,7 @@ def compare_command(
     quiet: QuietOption = False,
     **options: Any,
 ) -> None:
-    """Run with and without regions, side by side (photo mode: each also as the style stage alone, without matting)."""
+    """Run with and without regions, side by side, with scores (photo mode's pixels: also the style stage alone)."""
     config = config_from(options)
     with result_folder(output, overwrite=overwrite), Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
 
@@ -209,6 +211,8 @@ def compare_command(
         write_json(output / "comparison.json", comparison.record)
     for name, numbers in comparison.record["numbers"].items():
         screen.say(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+    for name, scores in comparison.record["scores"].items():
+        screen.say(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in scores.items()))
     screen.say(f"wrote {output / 'sheet.png'} and {len(pictures) + len(comparison.results)} more files")
     if json_:
         typer.echo(json.dumps(comparison.record, ensure_ascii=False))

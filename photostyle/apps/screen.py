@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from photostyle.progress import Download, Event, Message, Step
+from photostyle.progress import Download, Event, Message, Rows, Step
 
 __all__ = ["Screen", "gentle_interrupt"]
 
@@ -55,6 +55,8 @@ class Screen:
             losses = "  ".join(f"{name} {value:.4g}" for name, value in event.losses.items())
             text = f"{self.prefix}{event.stage} {event.size[0]}×{event.size[1]}"
             self._draw(text, event.iteration, event.iterations, f"{losses}  {_clock(event.remaining)} left")
+        elif isinstance(event, Rows):
+            self._draw(f"{self.prefix}applying", event.done, event.total, "rows")
         elif isinstance(event, Download):
             self._draw(f"fetching {event.name}", event.done, event.total, "")
 

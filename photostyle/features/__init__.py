@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from photostyle.errors import UsageError
 from photostyle.features.classifier import Classifier
+from photostyle.features.hed import SIDES, EdgeHead
 from photostyle.features.registry import ARCHITECTURES
 from photostyle.features.vgg import VGG
-from photostyle.features.weights import load_weights
+from photostyle.features.weights import Weights, load_weights
 from photostyle.progress import Callback, ignore
 
 __all__ = ["CONTENT_LAYERS", "STYLE_LAYERS", "Backbone", "load_backbone"]
@@ -37,6 +38,10 @@ class Backbone:
         The layers of each loss; the network computes both and no deeper.
     sha256, origin : str
         Which weights they are, for the record.
+    edges : EdgeHead or None
+        The edge detector on this network, where it was asked for and the weights hold one.
+    weights : Weights or None
+        Those of a VGG.
     """
 
     network: nn.Module
@@ -45,6 +50,8 @@ class Backbone:
     style_layers: tuple[str, ...]
     sha256: str
     origin: str
+    edges: EdgeHead | None = None
+    weights: Weights | None = None
 
     def __call__(self, x: Tensor) -> Mapping[str, Tensor]:
         """Return the features of ``x``, sRGB in [0, 1] of shape (N, 3, H, W), by layer."""
@@ -61,6 +68,8 @@ def load_backbone(
     weights_preprocessing: str | None = None,
     pooling: str = "average",
     padding: Literal["zeros", "replicate"] = "zeros",
+    edges: bool = False,
+    device: str = "cpu",
     offline: bool = False,
     callback: Callback = ignore,
 ) -> Backbone:
@@ -80,6 +89,10 @@ def load_backbone(
         "average" or "max".
     padding : str
         "zeros" or "replicate", of a VGG's first convolution; see :class:`VGG`.
+    edges : bool
+        Whether its edge detector is wanted too; only the weights of vgg16 hold one, elsewhere there is none.
+    device : str
+        Where it shall compute.
     offline : bool
         Never fetch.
     callback : callable
@@ -101,10 +114,12 @@ def load_backbone(
                 f"weights {weights} are those of {loaded.architecture}, but --backbone is {name}: "
                 f"pass --backbone {loaded.architecture}"
             )
-        vgg = VGG(loaded, (*content, *style), pooling, padding)
-        return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin)
+        head = EdgeHead(loaded, device) if edges and EdgeHead.is_in(loaded) else None
+        vgg = VGG(loaded, (*content, *style, *(SIDES if head else ())), pooling, padding).to(device)
+        return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin, head, loaded)
     if content_layers is None or style_layers is None:
         raise UsageError(f"backbone {name!r} has no default layers: pass --content-layers and --style-layers")
     layers = list(dict.fromkeys((*content_layers, *style_layers)))
     network = Classifier(name, layers, weights, pooling, weights_preprocessing, offline)
+    network.to(device)
     return Backbone(network, name, tuple(content_layers), tuple(style_layers), network.sha256, network.origin)

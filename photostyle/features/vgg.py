@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photostyle.errors import UsageError
+from photostyle.features.registry import Preprocessing
 from photostyle.features.registry import layer_names as convolution_names
 from photostyle.features.weights import Weights
 
-__all__ = ["VGG", "layer_names"]
+__all__ = ["VGG", "layer_names", "preprocess"]
 
 _Padding = Literal["zeros", "replicate"]
 _POOLING: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, "max": functional.max_pool2d}
@@ -64,9 +65,6 @@ class VGG(nn.Module):
         If a layer is unknown, or deeper than the weights reach.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
         self, weights: Weights, layers: Sequence[str], pooling: str = "average", padding: _Padding = "zeros"
     ) -> None:
@@ -92,9 +90,6 @@ class VGG(nn.Module):
             convolution.load_state_dict({"weight": kernel, "bias": bias})
             self.convolutions[name] = convolution
         self.preprocessing = weights.preprocessing
-        prep = weights.preprocessing
-        self.register_buffer("mean", torch.tensor(prep.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(prep.std).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
@@ -112,7 +107,7 @@ class VGG(nn.Module):
             down) once for each block before its own.
         """
         features: dict[str, Tensor] = {}
-        x = self.preprocess(x)
+        x = preprocess(x, self.preprocessing).contiguous(memory_format=torch.channels_last)
         for name in self.names:
             kind, position = name[:4], name[4:]
             if kind == "conv":
@@ -126,9 +121,9 @@ class VGG(nn.Module):
                 features[name] = x
         return features
 
-    def preprocess(self, x: Tensor) -> Tensor:
-        """Turn sRGB in [0, 1], shape (N, 3, H, W), into what the weights were trained on."""
-        prep = self.preprocessing
-        if prep.order == "bgr":
-            x = x.flip(1)
-        return ((x * prep.scale - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+def preprocess(x: Tensor, how: Preprocessing) -> Tensor:
+    """Turn sRGB in [0, 1], shape (N, 3, H, W), into what weights were trained on."""
+    if how.order == "bgr":
+        x = x.flip(1)
+    return (x * how.scale - x.new_tensor(how.mean).view(3, 1, 1)) / x.new_tensor(how.std).view(3, 1, 1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import scipy.sparse
 import torch
@@ -12,7 +13,10 @@ from torch import Tensor
 from photostyle.config import TransferConfig
 from photostyle.errors import RegionError
 from photostyle.features import Backbone
+from photostyle.objective.color import color_loss, color_quantiles, to_lab
 from photostyle.objective.content import content_loss
+from photostyle.objective.edges import edge_loss
+from photostyle.objective.gamut import gamut_loss
 from photostyle.objective.gram import MIN_CELLS, Region, gram_distance, masked_grams, region_of, style_loss
 from photostyle.objective.matting import matting_loss
 from photostyle.objective.total import Features, Objective
@@ -48,6 +52,15 @@ class StyleInput:
 
     image: Tensor
     masks: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class _Colors:
+    """The regions whose colours are compared, with the quantiles that they shall have, and their shares."""
+
+    regions: list[Region]
+    targets: list[Tensor]
+    shares: Tensor
 
 
 @dataclass(frozen=True)
@@ -93,14 +106,16 @@ def build_objective(
     with torch.no_grad():
         content_features = backbone(content.image)
         contents = {layer: content_features[layer] for layer in backbone.content_layers}
-        grids = {layer: content_features[layer].shape[-2:] for layer in backbone.style_layers}
-        del content_features
         style_features = [backbone(style.image) for style in styles]
         layers = {
-            layer: _style_layer(layer, grid, content, styles, style_features, assignments)
-            for layer, grid in grids.items()
+            layer: _style_layer(
+                layer, content_features[layer][0], content, styles, style_features, assignments, config.strength
+            )
+            for layer in backbone.style_layers
         }
-        del style_features
+        edges = backbone.edges(content_features, _height_width(content.image)) if backbone.edges is not None else None
+        del content_features, style_features
+        colors = _color_targets(content, styles, assignments, config.strength) if config.color_weight else None
     alphas = _shares(backbone.content_layers, config.content_layer_weights)
     betas = _shares(backbone.style_layers, config.style_layer_weights)
 
@@ -122,10 +137,23 @@ def build_objective(
         assert content.laplacian is not None
         return matting_loss(x, content.laplacian)
 
+    def edge_term(x: Tensor, features: Features) -> Tensor:
+        assert backbone.edges is not None
+        assert edges is not None
+        return edge_loss(backbone.edges(features, _height_width(x)), edges)
+
+    def color_term(x: Tensor, _features: Features) -> Tensor:
+        assert colors is not None
+        return color_loss(x, colors.regions, colors.targets, colors.shares)
+
+    def gamut_term(x: Tensor, _features: Features) -> Tensor:
+        return gamut_loss(x)
+
     def sum_of(losses: object) -> Tensor:
         return torch.stack(list(losses)).sum()  # type: ignore[call-overload]
 
-    weights = {name: float(getattr(config, f"{name}_weight")) for name in ("content", "style", "tv", "matting")}
+    names = ("content", "style", "tv", "matting", "edge", "color", "gamut")
+    weights = {name: float(getattr(config, f"{name}_weight")) for name in names}
     zero_content = sum(alphas[n] * float(content_loss(torch.zeros_like(p), p, kind)) for n, p in contents.items())
     zero_style = sum(
         betas[name] * float((layer.shares * gram_distance(torch.zeros_like(layer.targets), layer.targets, kind)).sum())
@@ -145,10 +173,18 @@ def build_objective(
             "style": (style_term, style_weight),
             "tv": (tv_term, weights["tv"]),
             "matting": (matting_term, weights["matting"] if content.laplacian is not None else 0.0),
+            "edge": (edge_term, weights["edge"] if edges is not None else 0.0),
+            "color": (color_term, weights["color"] if colors is not None and colors.regions else 0.0),
+            "gamut": (gamut_term, weights["gamut"]),
         },
         scale=weights["content"] * zero_content + style_weight * zero_style,
         notes=tuple(note for layer in layers.values() for note in layer.left_out),
     )
+
+
+def _height_width(x: Tensor) -> tuple[int, int]:
+    """(height, width)."""
+    return x.shape[-2], x.shape[-1]
 
 
 def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str, float]:
@@ -159,24 +195,21 @@ def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str,
 
 def _style_layer(
     layer: str,
-    grid: Sequence[int],
+    content_features: Tensor,
     content: ContentInput,
     styles: Sequence[StyleInput],
     features: Sequence[Features],
     assignments: Sequence[Assignment],
+    strength: float,
 ) -> _StyleLayer:
-    masks = layer_masks(content.masks, (grid[0], grid[1]))
-    shares = content.masks.mean((1, 2)) * content.masks.new_tensor([a.weight for a in assignments])
+    masks = layer_masks(content.masks, (content_features.shape[1], content_features.shape[2]))
+    shares = _region_shares(content, assignments)
     regions, targets, kept, left_out = [], [], [], []
     for index, assignment in enumerate(assignments):
         if not assignment.sources or not assignment.weight:  # kept as it is
             continue
         region = region_of(masks[index])
-        sources = [
-            (source, where)
-            for source in assignment.sources
-            if (where := _source_region(source, styles, features, layer)).area >= MIN_CELLS
-        ]
+        sources = _sources_at(assignment, styles, [found[layer].shape[-2:] for found in features])
         if region.area < MIN_CELLS or not sources:
             side = "content" if region.area < MIN_CELLS else "style"
             size = tuple(content.image.shape[:-3:-1])
@@ -185,20 +218,64 @@ def _style_layer(
                 f"its {side} region has less than {MIN_CELLS:g} cells there"
             )
             continue
-        total = sum(source.weight for source, _ in sources)
-        grams = [
-            source.weight / total * masked_grams(features[source.style][layer][0], [where])[0]
-            for source, where in sources
-        ]
+        target = _blended(sources, lambda style, where: _gram(features[style][layer][0], where))
         regions.append(region)
-        targets.append(torch.stack(grams).sum(0))
+        targets.append(_weakened(target, partial(_gram, content_features, region), strength))
         kept.append(index)
     stacked = torch.stack(targets) if targets else content.image.new_zeros(0)
     return _StyleLayer(regions, stacked, shares[kept], left_out)
 
 
-def _source_region(source: Source, styles: Sequence[StyleInput], features: Sequence[Features], layer: str) -> Region:
-    grid = features[source.style][layer].shape[-2:]
+def _color_targets(
+    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], strength: float
+) -> _Colors:
+    """Return the quantiles of each region's style; of several styles their mean, which is their barycentre."""
+    own = to_lab(content.image[0].permute(1, 2, 0).reshape(-1, 3))
+    theirs = [to_lab(style.image[0].permute(1, 2, 0).reshape(-1, 3)) for style in styles]
+    shares = _region_shares(content, assignments)
+    regions, targets, kept = [], [], []
+    for index, assignment in enumerate(assignments):
+        region = region_of(content.masks[index])
+        sources = _sources_at(assignment, styles, [style.image.shape[-2:] for style in styles])
+        if not sources or not assignment.weight or region.area < MIN_CELLS:
+            continue
+        target = _blended(sources, lambda style, where: color_quantiles(theirs[style], where))
+        regions.append(region)
+        targets.append(_weakened(target, partial(color_quantiles, own, region), strength))
+        kept.append(index)
+    return _Colors(regions, targets, shares[kept])
+
+
+def _region_shares(content: ContentInput, assignments: Sequence[Assignment]) -> Tensor:
+    """Each region's share of the picture, times its weight."""
+    return content.masks.mean((1, 2)) * content.masks.new_tensor([a.weight for a in assignments])
+
+
+def _sources_at(
+    assignment: Assignment, styles: Sequence[StyleInput], grids: Sequence[Sequence[int]]
+) -> list[tuple[Source, Region]]:
+    """Return the sources that are large enough on their style's grid, with where they lie."""
+    found = [(source, _source_region(source, styles, grids[source.style])) for source in assignment.sources]
+    return [(source, where) for source, where in found if where.area >= MIN_CELLS]
+
+
+def _gram(features: Tensor, region: Region) -> Tensor:
+    return masked_grams(features, [region])[0]
+
+
+def _blended(sources: Sequence[tuple[Source, Region]], statistic: Callable[[int, Region], Tensor]) -> Tensor:
+    """Return the weighted mean of a statistic of the sources."""
+    total = sum(source.weight for source, _ in sources)
+    return torch.stack([source.weight / total * statistic(source.style, where) for source, where in sources]).sum(0)
+
+
+def _weakened(target: Tensor, own: Callable[[], Tensor], strength: float) -> Tensor:
+    """Return a target between the content's own statistic (strength 0) and the style's (1)."""
+    return target if strength == 1 else torch.lerp(own(), target, strength)
+
+
+def _source_region(source: Source, styles: Sequence[StyleInput], grid: Sequence[int]) -> Region:
+    """Return where a source lies on a grid of its style picture."""
     if source.label is None:
         return region_of(styles[source.style].image.new_ones(tuple(grid)))
     mask = styles[source.style].masks[source.label]

@@ -19,6 +19,7 @@ from photostyle.objective.targets import ContentInput, StyleInput, build_objecti
 from photostyle.objective.total import Objective
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment
+from photostyle.solvers.field import field_objective
 from photostyle.solvers.memory import keep_freed_memory
 from photostyle.solvers.schedule import Stage
 
@@ -41,6 +42,8 @@ class Problem:
     assignments : sequence of K Assignment
     backbone : Backbone
     device : str
+    mattes : ndarray, shape (K, h, w), or None
+        The regions' masks, fitted to the content's edges, by which the maps of an affine field are blended.
     """
 
     content: NDArray[np.float32]
@@ -50,6 +53,7 @@ class Problem:
     assignments: Sequence[Assignment]
     backbone: Backbone
     device: str = "cpu"
+    mattes: NDArray[np.float32] | None = None
 
 
 def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple[Objective, Tensor, Tensor]:
@@ -65,6 +69,7 @@ def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple
     Returns
     -------
     objective : Objective
+        Of pixels, or where the stage has a grid, of an affine field.
     content, style : Tensor, shape (1, 3, H, W)
         The content, and the first style stretched to the same size, to start from.
     """
@@ -72,7 +77,7 @@ def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple
     device = problem.device
     content = resize(problem.content, stage.size)
     masks = torch.from_numpy(problem.content_masks.resized(stage.size).masks).to(device)
-    laplacian = matting_laplacian(content) if stage.matting else None
+    laplacian = matting_laplacian(content) if stage.matting and config.matting_weight else None
     styles = []
     for picture, labels in zip(problem.styles, problem.style_masks, strict=True):
         size = _style_size(picture, stage, config.style_scale)
@@ -85,6 +90,8 @@ def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple
     objective = build_objective(
         problem.backbone, ContentInput(image, masks, laplacian), styles, problem.assignments, config
     )
+    if stage.grid is not None:
+        objective = field_objective(objective, problem, content, stage.grid, config)
     return objective, image, to_tensor(resize(problem.styles[0], stage.size), device)
 
 

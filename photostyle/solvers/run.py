@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from photostyle.config import TransferConfig
+from photostyle.config import TransferConfig, affine_start
 from photostyle.errors import DivergedError, MemoryLimitError, OutputError
 from photostyle.images import resize
-from photostyle.objective.total import Evaluation
+from photostyle.objective.total import Evaluation, Objective
 from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
+from photostyle.solvers.field import continued_field, paint, start_field
 from photostyle.solvers.pixels import LevelState, optimise
 from photostyle.solvers.problem import Problem, build_stage, to_tensor
 from photostyle.solvers.schedule import Stage
 from photostyle.solvers.start import start_picture
 
 __all__ = ["Checkpoint", "Solution", "solve"]
+
+_FIELD_DIMENSIONS = 5  # a field is (K, D, N, N, 12), pixels are (1, 3, H, W)
+_STATISTICS = (2, 2)  # tones and cells of the field of statistics, one map a region
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,10 @@ class Solution:
     Attributes
     ----------
     image : ndarray of float32, shape (h, w, 3), or None
-        The best picture, clipped to [0, 1], at the size of the last stage; None if nothing was reached.
+        The best picture, clipped to [0, 1], at the size of the last stage; None if nothing was reached, or if what was
+        reached is a field.
+    field : ndarray of float32, shape (K, D, N, N, 12), or None
+        The best affine field, where the run ended in one.
     history : list of dict
         For each iteration its number, stage, size and losses.
     notes : list of str
@@ -55,8 +63,9 @@ class Solution:
     """
 
     image: NDArray[np.float32] | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    field: NDArray[np.float32] | None = None
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
     elapsed: float = 0.0
     stopped: BaseException | None = None
 
@@ -74,7 +83,7 @@ def solve(
     ----------
     problem : Problem
     stages : sequence of Stage
-        At least one.
+        None for statistics: the field's start is the result.
     config : TransferConfig
         Resolved.
     callback : callable
@@ -105,11 +114,11 @@ def solve(
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        width, height = stages[run.index].size
+        width, height = stages[run.index].size if stages else problem.content.shape[1::-1]
         raise MemoryLimitError(
             f"the memory of {problem.device} doesn't suffice for {width}×{height}: pass a smaller --size"
         ) from None
-    run.solution.image = run.picture()
+    run.keep()
     run.solution.elapsed = run.elapsed()
     return run.solution
 
@@ -130,22 +139,26 @@ class _Run:
         self.solution = Solution()
         self.index = 0
         self.level: LevelState | None = None
-        self.previous: Tensor | None = None  # the picture that the stage before ended with
+        self.previous: Tensor | None = None  # what the stage before ended with: pixels, or a field
+        self.objective: Objective | None = None
         self.began, self.before = time.monotonic(), 0.0
 
     def go(self) -> None:
         """Go through the stages that are left."""
         if self.checkpoint is not None and self.checkpoint.resume:
             self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint))
+        if not self.stages:
+            self.previous = start_field(self.problem, _matte_size(self.problem), *_STATISTICS, self.config.strength)
         while self.index < len(self.stages):
             stage = self.stages[self.index]
-            objective, content, style = build_stage(self.problem, stage, self.config)
+            config = affine_start(self.config) if stage.grid and self.config.solver == "pixels" else self.config
+            self.objective, content, style = objective, _, _ = build_stage(self.problem, stage, config)
             for note in objective.notes:
                 self._note(note)
             if self.level is None:
                 x = self._begin(stage, content, style)
                 self.level = LevelState(x, x.clone())
-            optimise(objective, self.level, stage.iterations, self.config, self._on_iteration)
+            optimise(objective, self.level, stage.iterations, config, self._on_iteration)
             if self.level.converged and self.level.iteration < stage.iterations:
                 self._note(
                     f"no lower loss can be found at {stage.size[0]}×{stage.size[1]} after "
@@ -160,12 +173,17 @@ class _Run:
         """Seconds of work, over all parts of a resumed run."""
         return self.before + time.monotonic() - self.began
 
-    def picture(self) -> NDArray[np.float32] | None:
-        """Return the best picture so far at the size of the last stage; None if it ended before any iteration."""
+    def keep(self) -> None:
+        """Put the best so far into the solution; nothing if it ended before any iteration."""
         if self.solution.stopped is not None and not self.solution.history:
-            return None
+            return
         best = self.level.best if self.level is not None else self.previous
-        return None if best is None else resize(_to_array(best), self.stages[-1].size)
+        if best is None:
+            return
+        if best.ndim == _FIELD_DIMENSIONS:
+            self.solution.field = best.cpu().numpy()
+        else:
+            self.solution.image = resize(_to_array(best), self.stages[-1].size)
 
     def save(self) -> None:
         """Write a checkpoint, if there is a place for it and something to keep."""
@@ -198,12 +216,21 @@ class _Run:
         self.callback(Message(f"resumed after iteration {len(self.solution.history)}"))
 
     def _begin(self, stage: Stage, content: Tensor, style: Tensor) -> Tensor:
-        if self.previous is None:
-            config = self.config
+        config, previous = self.config, self.previous
+        if stage.grid is not None:
+            if previous is not None:
+                return continued_field(previous, *stage.grid)
+            strength = 0.0 if config.start == "content" else config.strength
+            return start_field(self.problem, stage.size, *stage.grid, strength)
+        if previous is None:
+            assert config.start is not None
             return start_picture(config.start, content, style, seed=config.seed, noise_share=config.noise_share)
-        if self.previous.shape == content.shape:
-            return self.previous.clone()
-        return to_tensor(resize(_to_array(self.previous), stage.size), self.problem.device)
+        if previous.ndim == _FIELD_DIMENSIONS:
+            painted = paint(previous.cpu().numpy(), self.problem, resize(self.problem.content, stage.size))
+            return to_tensor(painted, self.problem.device)
+        if previous.shape == content.shape:
+            return previous.clone()
+        return to_tensor(resize(_to_array(previous), stage.size), self.problem.device)
 
     def _on_iteration(self, level: LevelState, at: Evaluation) -> None:
         stage = self.stages[self.index]
@@ -211,7 +238,8 @@ class _Run:
         done = sum(s.iterations for s in self.stages[: self.index]) + level.iteration
         solution.history.append({"iteration": done, "stage": stage.name, "size": list(stage.size), **at.losses})
         if done in config.snapshots or (config.snapshot_every and done % config.snapshot_every == 0):
-            self.callback(Snapshot(done, _to_array(level.x)))
+            assert self.objective is not None
+            self.callback(Snapshot(done, _to_array(self.objective.picture(level.x))))
         if config.checkpoint_every and done % config.checkpoint_every == 0:
             self.save()
         total = sum(s.iterations for s in self.stages)
@@ -234,8 +262,13 @@ class _Run:
             self.callback(Message(text))
 
 
+def _matte_size(problem: Problem) -> tuple[int, int]:
+    assert problem.mattes is not None
+    return problem.mattes.shape[2], problem.mattes.shape[1]
+
+
 def _to_array(x: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = x[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    array: NDArray[np.float32] = x[0].detach().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     return np.ascontiguousarray(array)
 
 

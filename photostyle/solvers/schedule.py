@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from photostyle.config import TransferConfig
+from photostyle.images import fit_longest_side
 
-__all__ = ["COARSEST", "Stage", "plan"]
+__all__ = ["COARSEST", "FIELD_SIZE", "Stage", "plan"]
 
 COARSEST = 128
 """The schedule begins at the first size, halving from the result's, whose half would be below this."""
 
 _LEAST_SIDE = 32  # a shorter side leaves nothing of the deepest layers
-_MATTING_SHARE = 0.4  # of photo mode's iterations
+# Of an affine field: shares of the longest side, (tones, cells), and shares of the iterations.
+_FIELD_LEVELS = ((0.5, (4, 4), 0.6), (1.0, (8, 16), 0.4))
+_STYLE_SHARE = 0.6  # of photo mode's iterations, for the first stage of Luan et al.
+_FIELD_SHARE = 0.3  # of the iterations of the pixel solver in photo mode
+FIELD_SIZE = 256
+"""Longest side up to which the affine field is optimised from which the pixel solver starts."""
 
 
 @dataclass(frozen=True)
@@ -22,30 +28,36 @@ class Stage:
     Attributes
     ----------
     name : str
-        "style", or "photorealism" where the Matting Laplacian takes part.
+        "style"; "photorealism" where the Matting Laplacian takes part; "affine field" where a field is optimised.
     size : tuple of int
         (width, height).
     iterations : int
         At least one.
+    grid : tuple of int or None
+        (tones, cells) of an affine field; None where the pixels are optimised.
     """
 
     name: str
     size: tuple[int, int]
     iterations: int
+    grid: tuple[int, int] | None = None
 
     @property
     def matting(self) -> bool:
         """Whether the Matting Laplacian takes part."""
-        return self.name == "photorealism"
+        return self.name != "style"
 
 
 def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     """Return the stages of a run, in order.
 
     In artistic mode the sizes double up to ``size``; a level with n levels after it and itself gets a number of
-    iterations in proportion to n, since an iteration on a coarse level costs a quarter of one on the next. In
-    photo mode with a matting weight these levels are followed by the second stage of Luan et al. (2017),
-    section 3: the same sizes without the coarsest, with the Matting Laplacian in the loss.
+    iterations in proportion to n, since an iteration on a coarse level costs a quarter of one on the next.
+
+    An affine field is optimised on two levels. The pixel solver of photo mode starts from such a field, instead of the
+    first stage of Luan et al. (2017), section 3, and goes on with their second one: the sizes that double up to
+    ``size`` without the coarsest, with the Matting Laplacian in the loss. From any other start it goes through both
+    of their stages. There is nothing to optimise for statistics.
 
     Parameters
     ----------
@@ -59,16 +71,37 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     list of Stage
         Their iterations sum to ``config.iterations``.
     """
-    assert config.iterations is not None
-    sizes = _sizes(size) if config.schedule == "coarse-to-fine" else [size]
-    if config.mode != "photo" or not config.matting_weight or config.iterations < 2:
-        name = "photorealism" if config.matting_weight else "style"
-        return _split(name, sizes, config.iterations)
-    second = max(1, round(_MATTING_SHARE * config.iterations))
-    return [
-        *_split("style", sizes, config.iterations - second),
-        *_split("photorealism", sizes[1:] or sizes, second),
+    iterations = config.iterations
+    assert iterations is not None
+    single = config.schedule == "single"
+    if config.solver == "statistics":
+        return []
+    if config.solver == "affine":
+        return _field_stages(size, iterations, single)
+    sizes = [size] if single else _sizes(size)
+    last = "photorealism" if config.matting_weight else "style"
+    if config.start == "affine":
+        small = fit_longest_side(size, min(FIELD_SIZE, max(size)))
+        first = _field_stages(small, max(1, round(_FIELD_SHARE * iterations)), single)
+    elif config.mode == "photo" and last == "photorealism" and iterations > 1:
+        first = _split("style", sizes, max(1, round(_STYLE_SHARE * iterations)))
+    else:
+        return _split(last, sizes, iterations)
+    left = iterations - sum(stage.iterations for stage in first)
+    return [*first, *(_split(last, sizes[1:] or sizes, left) if left else [])]
+
+
+def _field_stages(size: tuple[int, int], iterations: int, single: bool) -> list[Stage]:
+    """Return the levels of an affine field; a coarse one that is too small, or gets no iterations, is left out."""
+    levels = [
+        (fit_longest_side(size, max(1, round(share * max(size)))), grid, int(part * iterations))
+        for share, grid, part in (_FIELD_LEVELS[-1:] if single else _FIELD_LEVELS)
     ]
+    coarse = [
+        Stage("affine field", at, count, grid) for at, grid, count in levels[:-1] if min(at) >= _LEAST_SIDE and count
+    ]
+    left = iterations - sum(stage.iterations for stage in coarse)
+    return [*coarse, Stage("affine field", size, left, levels[-1][1])]
 
 
 def _sizes(size: tuple[int, int]) -> list[tuple[int, int]]:

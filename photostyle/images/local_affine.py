@@ -1,15 +1,15 @@
-"""Local affine maps: make a result follow the content's edges, and carry it to another resolution.
+"""Local affine maps: make one picture follow another's edges, and carry it to another resolution.
 
-Around each pixel the result is regressed on the content's colours. The maps found, smoothed and applied to the
-content, give a picture that keeps what the result did to the colours and loses what isn't an affine function of
-the content within a window: blotches, noise, painted texture. It is the guided filter with a colour guide (He,
-Sun & Tang 2013, section 3.5), which Luan et al. (2017) use in another form after their optimisation; the maps
-may be found on small pictures and applied to the large one (He & Sun 2015).
+Around each pixel a target is regressed on a guide's colours. The maps found, smoothed and applied to the guide, give a
+picture that keeps what the target did to the colours and loses what isn't an affine function of the guide within a
+window: blotches, noise, painted texture. It is the guided filter with a colour guide (He, Sun & Tang 2013, section
+3.5), which Luan et al. (2017) use in another form after their optimisation; the maps may be found on small pictures
+and applied to the large one (He & Sun 2015). Targets may be results, or masks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-__all__ = ["apply_affine", "fit_affine", "lift", "smoothing_radius"]
+__all__ = ["apply_affine", "fit_affine", "lift", "lifted_rows", "smoothing_radius"]
 
 _Array = NDArray[np.floating[Any]]
 _ROWS = 256  # of the large picture, treated at once: bounds the memory
@@ -35,7 +35,7 @@ def fit_affine(guide: _Array, target: _Array, radius: int, epsilon: float) -> ND
     ----------
     guide : ndarray, shape (H, W, 3)
         I, the content.
-    target : ndarray, shape (H, W, 3)
+    target : ndarray, shape (H, W, C)
         R, the result.
     radius : int
         At least 1.
@@ -44,7 +44,7 @@ def fit_affine(guide: _Array, target: _Array, radius: int, epsilon: float) -> ND
 
     Returns
     -------
-    ndarray of float32, shape (H, W, 4, 3)
+    ndarray of float32, shape (H, W, 4, C)
         A in the first three rows, b in the last.
     """
 
@@ -64,7 +64,7 @@ def fit_affine(guide: _Array, target: _Array, radius: int, epsilon: float) -> ND
 
 
 def apply_affine(maps: _Array, guide: _Array) -> NDArray[np.float32]:
-    """Apply affine maps, shape (H, W, 4, 3), to a picture of shape (H, W, 3)."""
+    """Apply affine maps, shape (H, W, 4, C), to a picture of shape (H, W, 3)."""
     out: NDArray[np.float32] = np.einsum("hwij,hwi->hwj", maps[..., :3, :], guide) + maps[..., 3, :]
     return out.astype(np.float32, copy=False)
 
@@ -79,7 +79,7 @@ def lift(result: _Array, small: _Array, large: _Array, radius: int, epsilon: flo
 
     Parameters
     ----------
-    result, small : ndarray, shape (h, w, 3)
+    result, small : ndarray, shape (h, w, C) and (h, w, 3)
         The result, and the content at the same size.
     large : ndarray, shape (H, W, 3)
         The content at the size that is wanted.
@@ -88,24 +88,42 @@ def lift(result: _Array, small: _Array, large: _Array, radius: int, epsilon: flo
 
     Returns
     -------
-    ndarray of float32, shape (H, W, 3)
+    ndarray of float32, shape (H, W, C)
         Not clipped.
     """
     maps = fit_affine(small, result, radius, epsilon)
     height, width = large.shape[:2]
-    if (height, width) == maps.shape[:2]:
-        return apply_affine(maps, large)
-    planes = [
-        Image.fromarray(np.ascontiguousarray(plane)) for plane in maps.reshape(*maps.shape[:2], 12).transpose(2, 0, 1)
-    ]
-    out = np.empty((height, width, 3), dtype=np.float32)
-    scale = (maps.shape[1] / width, maps.shape[0] / height)
-    for top in range(0, height, _ROWS):
-        bottom = min(top + _ROWS, height)
-        box = (0.0, top * scale[1], float(maps.shape[1]), bottom * scale[1])
-        resized = [
-            np.asarray(plane.resize((width, bottom - top), Image.Resampling.BILINEAR, box=box)) for plane in planes
-        ]
-        local = np.stack(resized, axis=-1).reshape(bottom - top, width, 4, 3)
-        out[top:bottom] = apply_affine(local, large[top:bottom])
+    out = np.empty((height, width, result.shape[2]), dtype=np.float32)
+    for top, local in lifted_rows(maps, (width, height)):
+        out[top : top + len(local)] = apply_affine(local, large[top : top + len(local)])
     return out
+
+
+def lifted_rows(maps: _Array, size: tuple[int, int]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Enlarge maps, some rows at a time, so that memory stays bounded.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (h, w, 4, C)
+    size : tuple of int
+        (width, height) that is wanted.
+
+    Yields
+    ------
+    top : int
+        The first row of this part.
+    local : ndarray of float32, shape (rows, width, 4, C)
+        The maps there, interpolated.
+    """
+    width, height = size
+    depth = maps.shape[2] * maps.shape[3]
+    planes = [Image.fromarray(np.ascontiguousarray(p)) for p in maps.reshape(*maps.shape[:2], depth).transpose(2, 0, 1)]
+    scale = maps.shape[0] / height
+    for top in range(0, height, _ROWS):
+        rows = min(_ROWS, height - top)
+        if maps.shape[:2] == (height, width):
+            yield top, maps[top : top + rows]
+            continue
+        box = (0.0, top * scale, float(maps.shape[1]), (top + rows) * scale)
+        resized = [np.asarray(plane.resize((width, rows), Image.Resampling.BILINEAR, box=box)) for plane in planes]
+        yield top, np.stack(resized, axis=-1).reshape(rows, width, *maps.shape[2:])

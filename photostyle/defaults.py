@@ -1,0 +1,78 @@
+"""The default values that depend on the mode, the solver, the normalisation or a preset: tables, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["BY_SOLVER", "PAPERS", "PRESETS", "STARTS"]
+
+# What depends on the mode and the solver. The weights belong to the normalisation "relative"; see PAPERS for the
+# other one. Those of the affine field were measured one by one: scripts/benchmark_photo.py --ablation.
+_AFFINE: dict[str, Any] = {
+    "content_weight": 0.15,
+    "tv_weight": 0.0,
+    "matting_weight": 10.0,
+    "edge_weight": 5.0,
+    "color_weight": 60.0,
+    "gamut_weight": 10.0,
+    "field_weight": 0.3,
+    "style_layer_weights": (1.0, 1.0, 1.0, 1.0, 1.0),
+    "smoothing": 0.0,
+    "iterations": 65,
+    "solve_size": 256,
+}
+BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
+    ("artistic", "pixels"): {
+        "content_weight": 0.02,
+        "tv_weight": 0.3,
+        "matting_weight": 0.0,
+        "edge_weight": 0.0,
+        "color_weight": 0.0,
+        "gamut_weight": 0.0,
+        "field_weight": 0.0,
+        "smoothing": 0.0,
+        "iterations": 150,
+        # Found by eye. Deep layers respond to sharpness: their relative distance between a photograph and a painting
+        # is up to a hundred times that of the first layers, and weighing them like those smooths the strokes away.
+        "style_layer_weights": (1.0, 1.0, 0.5, 0.05, 0.005),
+    },
+    ("photo", "pixels"): {
+        "content_weight": 0.05,
+        "tv_weight": 0.0,
+        "matting_weight": 1000.0,
+        "edge_weight": 0.0,
+        "color_weight": 20.0,
+        "gamut_weight": 10.0,
+        "field_weight": 0.0,
+        "smoothing": 1e-3,
+        "iterations": 200,
+        "solve_size": 512,
+        "style_layer_weights": (1.0, 1.0, 1.0, 0.3, 0.05),
+    },
+    ("photo", "affine"): _AFFINE,
+    ("photo", "statistics"): _AFFINE,
+}
+"""By (mode, solver)."""
+
+STARTS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("artistic", "pixels"): ("content", "style", "noise", "mix"),
+    ("photo", "pixels"): ("affine", "content", "style", "noise", "mix"),
+    ("photo", "affine"): ("statistics", "content"),
+    ("photo", "statistics"): ("statistics",),
+}
+"""What each may begin with; the first is the default."""
+
+# Gatys et al. (2016) report alpha/beta of 1e-3 to 1e-4 for networks scaled to a mean activation of one; on
+# features as these networks give them, the means below keep the two terms in the same order of magnitude.
+PAPERS: dict[str, Any] = {"content_weight": 1.0, "style_weight": 10.0, "tv_weight": 0.0}
+"""What the normalisation "papers" changes."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "day-to-night": {},
+    "season": {},
+    "weather": {},
+    "haze": {},
+    "monochrome": {},
+    "still-life": {},
+}
+"""What a preset of photo mode changes."""

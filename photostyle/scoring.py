@@ -1,0 +1,110 @@
+"""Scores of any result against its content, its style and their regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from photostyle.errors import ImageError, UsageError
+from photostyle.features.hed import HED
+from photostyle.features.weights import load_weights
+from photostyle.images import Picture, read_picture
+from photostyle.preparation import MIN_SIDE, PictureSource
+from photostyle.progress import Callback, Message, ignore
+from photostyle.regions.labels import LabelMasks
+from photostyle.regions.segmentation import Segmenter
+from photostyle.regions.source import ContentMask, StyleMask, read_regions
+from photostyle.report.scores import MEANING, PhotoScores, RegionPair
+
+__all__ = ["MEANING", "score"]
+
+_ASPECT = 0.02  # by which a result's aspect may differ from the content's
+
+
+def score(
+    content: PictureSource,
+    style: PictureSource,
+    results: Sequence[PictureSource],
+    *,
+    content_mask: ContentMask | None = None,
+    style_mask: StyleMask | None = None,
+    regions: str | None = None,
+    segmenter: str = "outdoor",
+    offline: bool = False,
+    callback: Callback = ignore,
+) -> list[dict[str, float]]:
+    """Score results, made by whatever means; :data:`photostyle.scoring.MEANING` tells what the numbers mean.
+
+    Parameters
+    ----------
+    content, style : path, PIL image, ndarray or Tensor
+        What the results were made of.
+    results : sequence of the same
+        Of the content's aspect, at any size.
+    content_mask, style_mask : path, mapping or LabelMasks, optional
+        Label maps, as for :func:`photostyle.transfer`. Labels that both have are scored.
+    regions : str, optional
+        "none" (everything is one region), "auto" (segmentation) or a label map FILE. By default what the masks imply,
+        else "none".
+    segmenter : str
+        What "auto" asks.
+    offline : bool
+        Never fetch weights.
+    callback : callable
+        Receives messages, and the progress of a download.
+
+    Returns
+    -------
+    list of dict
+        ``edge_ssim``, ``color``, ``gram`` and ``matting`` of each result.
+
+    Raises
+    ------
+    PhotostyleError
+        One of the tree in :mod:`photostyle.errors`.
+    """
+    if not results:
+        raise UsageError("no result was given: name one or more pictures to score")
+    source = read_picture(content, role="content picture", min_side=MIN_SIDE)
+    target = read_picture(style, role="style picture", min_side=MIN_SIDE)
+    pictures = [read_picture(result, role="result", min_side=MIN_SIDE) for result in results]
+    for picture in pictures:
+        _check_aspect(picture, source)
+    found = read_regions(
+        source,
+        [target],
+        regions=regions,
+        content_mask=content_mask,
+        style_mask=style_mask,
+        segment=Segmenter(segmenter, offline=offline, callback=callback),
+        named=True,
+    )
+    for note in found.notes:
+        callback(Message(note))
+    pairs = _pairs(found.content, found.styles[0])
+    hed = HED(load_weights("vgg16", offline=offline, callback=callback))
+    scorer = PhotoScores(hed, source.rgb, [target.rgb], pairs)
+    return [scorer(picture.rgb) for picture in pictures]
+
+
+def _pairs(content: LabelMasks, style: LabelMasks | None) -> list[RegionPair]:
+    """Pair the labels that both have; a style without masks is one region for all."""
+    if style is None:
+        return [RegionPair(mask, np.ones((1, 1), dtype=np.float32)) for mask in content.masks]
+    theirs = dict(zip(style.labels, style.masks, strict=True))
+    return [
+        RegionPair(mask, theirs[label])
+        for label, mask in zip(content.labels, content.masks, strict=True)
+        if label in theirs
+    ]
+
+
+def _check_aspect(result: Picture, content: Picture) -> None:
+    width, height = result.size
+    expected = width * content.size[1] / content.size[0]
+    if abs(height - expected) > max(1.0, _ASPECT * expected):
+        raise ImageError(
+            f"{result.name} is {width}×{height}, but its content {content.name} is "
+            f"{content.size[0]}×{content.size[1]}: a result to be scored must have the content's aspect"
+        )

@@ -1,0 +1,245 @@
+"""The affine field: colour maps on a bilateral grid for each region, and the picture that they make of a content.
+
+Every pixel of the result is an affine function of the content's colour there, x = A·[I; 1]. The twelve numbers of A
+are read ("sliced", Chen, Paris & Durand 2007) from a coarse grid over place and tone, one grid a region, blended by
+the regions' soft masks:
+
+    A(p) = Σ_k m_k(p) Σ_c w_c(p) G_k(c)
+
+with trilinear weights w_c over the eight grid points c around (column, row, luma) of p. Neighbours of like colour get
+like maps, so that edges stay the content's own: a field this coarse can't paint, smear or draw. (Gharbi et al. 2017
+predict such grids; here they are optimised.) The weights are a sparse matrix, since slicing is linear in the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+__all__ = ["LUMA", "Slicer", "Stiffness", "apply_maps", "field_of", "region_slice", "resampled", "smoothness"]
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the tone of a pixel (ITU-R BT.601)."""
+
+_LEAST_MASK = 1e-3  # a smaller share of a region in a pixel is none
+
+
+def field_of(maps: NDArray[np.floating[Any]], tones: int, cells: int) -> Tensor:
+    """Return the field in which each region has one map everywhere.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (K, 3, 4)
+        Rows [a_r a_g a_b | b] of the region's affine map.
+    tones, cells : int
+        Grid points along luma, and along each side of the picture; at least 2.
+
+    Returns
+    -------
+    Tensor of float32, shape (K, tones, cells, cells, 12)
+    """
+    flat = torch.from_numpy(np.asarray(maps, dtype=np.float32)).reshape(len(maps), 1, 1, 1, 12)
+    return flat.repeat(1, tones, cells, cells, 1)
+
+
+def resampled(field: Tensor, tones: int, cells: int) -> Tensor:
+    """Bring a field, shape (K, D, N, N, 12), to another number of grid points, by trilinear interpolation."""
+    planes = field.permute(0, 4, 1, 2, 3)
+    finer = nn.functional.interpolate(planes, (tones, cells, cells), mode="trilinear", align_corners=True)
+    return finer.permute(0, 2, 3, 4, 1).contiguous()
+
+
+def region_slice(
+    guide: NDArray[np.float32], mask: NDArray[np.float32], tones: int, cells: int, top: int = 0, height: int = 0
+) -> tuple[scipy.sparse.csr_matrix, NDArray[np.intp]]:
+    """Return the slicing matrix of one region.
+
+    Parameters
+    ----------
+    guide : ndarray, shape (H, W, 3)
+        The content, or some rows of it; sRGB in [0, 1].
+    mask : ndarray, shape (H, W)
+        The region's share in each pixel.
+    tones, cells : int
+        Grid points along luma and along each side.
+    top, height : int
+        Where these rows begin in the whole picture, and how many it has; 0: these are all.
+
+    Returns
+    -------
+    weights : csr_matrix of float32, shape (P, tones·cells²)
+        Eight trilinear weights a row, times the mask.
+    pixels : ndarray of int, shape (P,)
+        The pixels, row by row, at which the mask is more than nothing.
+    """
+    rows, columns = mask.shape
+    pixels = np.flatnonzero(mask > _LEAST_MASK)
+    luma = guide.reshape(-1, 3)[pixels] @ np.array(LUMA, dtype=np.float32)
+    y, x = np.divmod(pixels, columns)
+    tone, tone_share = _between(luma, tones)
+    row, row_share = _between((y + np.float32(top + 0.5)) / np.float32(height or rows), cells)
+    column, column_share = _between((x + np.float32(0.5)) / np.float32(columns), cells)
+    first = (tone * cells + row) * cells + column
+    share = mask.reshape(-1)[pixels]
+    indices = np.empty((len(pixels), 8), dtype=np.int32)
+    weights = np.empty((len(pixels), 8), dtype=np.float32)
+    for corner in range(8):
+        up, down, right = corner >> 2, corner >> 1 & 1, corner & 1
+        indices[:, corner] = first + (up * cells + down) * cells + right
+        weight = share * (tone_share if up else 1 - tone_share)
+        weight *= row_share if down else 1 - row_share
+        weights[:, corner] = weight * (column_share if right else 1 - column_share)
+    pointers = np.arange(0, 8 * len(pixels) + 1, 8, dtype=np.int64)
+    shape = (len(pixels), tones * cells * cells)
+    return scipy.sparse.csr_matrix((weights.ravel(), indices.ravel(), pointers), shape=shape), pixels
+
+
+def _between(position: NDArray[np.float32], points: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the grid point below each position in [0, 1], and the share of the one above."""
+    scaled = np.clip(position, 0, 1) * np.float32(points - 1)
+    below = np.minimum(scaled.astype(np.int32), points - 2)
+    return below, scaled - below
+
+
+class _SparseProduct(torch.autograd.Function):
+    """S @ x for a constant sparse matrix S, in scipy on the CPU; the gradient is Sᵀ @ g."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, matrix: scipy.sparse.csr_matrix, transposed: scipy.sparse.csr_matrix) -> Tensor:
+        ctx.transposed = transposed
+        return torch.from_numpy(matrix @ x.detach().cpu().numpy()).to(x)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        product = ctx.transposed @ np.ascontiguousarray(gradient.cpu().numpy())
+        return torch.from_numpy(product).to(gradient), None, None
+
+
+class Slicer:
+    """Makes pictures of fields, differentiably, for one content at one size.
+
+    Parameters
+    ----------
+    content : ndarray, shape (H, W, 3)
+        sRGB in [0, 1].
+    masks : ndarray, shape (K, H, W)
+        Soft masks that sum to one.
+    tones, cells : int
+        Of the fields.
+    device : str
+        Where the pictures shall be.
+    """
+
+    def __init__(
+        self, content: NDArray[np.float32], masks: NDArray[np.float32], tones: int, cells: int, device: str = "cpu"
+    ) -> None:
+        self.shape = content.shape[:2]
+        total = self.shape[0] * self.shape[1]
+        parts = []
+        for mask in masks:
+            weights, pixels = region_slice(content, mask, tones, cells)
+            scatter = scipy.sparse.csr_matrix(
+                (np.ones(len(pixels), np.float32), (pixels, np.arange(len(pixels)))), shape=(total, len(pixels))
+            )
+            parts.append(scatter @ weights)
+        self.matrix = scipy.sparse.csr_matrix(scipy.sparse.hstack(parts, format="csr"))
+        self.transposed = scipy.sparse.csr_matrix(self.matrix.T)
+        self.colors = torch.from_numpy(np.ascontiguousarray(content.reshape(-1, 3))).to(device)
+
+    def __call__(self, field: Tensor) -> Tensor:
+        """Return the picture, shape (1, 3, H, W), of a field, shape (K, D, N, N, 12); not clipped."""
+        maps: Tensor = _SparseProduct.apply(field.reshape(-1, 12), self.matrix, self.transposed)
+        maps = maps.view(-1, 3, 4)
+        colors = (maps[:, :, :3] @ self.colors.to(maps)[:, :, None])[:, :, 0] + maps[:, :, 3]
+        return colors.view(*self.shape, 3).permute(2, 0, 1)[None]
+
+
+def apply_maps(
+    field: NDArray[np.float32],
+    content: NDArray[np.float32],
+    masks: Sequence[NDArray[np.float32]],
+    top: int = 0,
+    height: int = 0,
+) -> NDArray[np.float32]:
+    """Apply a field to some rows of a content, with memory in proportion to the rows.
+
+    Parameters
+    ----------
+    field : ndarray, shape (K, D, N, N, 12)
+    content : ndarray, shape (H, W, 3)
+    masks : sequence of K ndarray, shape (H, W)
+    top, height : int
+        See :func:`region_slice`.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W, 3)
+        Not clipped.
+    """
+    tones, cells = field.shape[1:3]
+    flat = content.reshape(-1, 3)
+    result = np.zeros_like(flat)
+    for grid, mask in zip(field, masks, strict=True):
+        weights, pixels = region_slice(content, mask, tones, cells, top, height)
+        maps = (weights @ grid.reshape(-1, 12)).reshape(-1, 3, 4)
+        result[pixels] += np.einsum("pij,pj->pi", maps[:, :, :3], flat[pixels]) + maps[:, :, 3]
+    return result.reshape(content.shape)
+
+
+@dataclass(frozen=True)
+class Stiffness:
+    """How much a field resists to changes along the sides of the picture, along tones, and to bending."""
+
+    place: float
+    tone: float
+    bend: float
+
+
+def smoothness(field: Tensor, colors: Tensor, metrics: Tensor, shares: Tensor, stiffness: Stiffness) -> Tensor:
+    r"""Return how unevenly a field's maps change from place to place and from tone to tone.
+
+    Differences D of neighbouring maps, and differences of these, are measured by what they do to the region's own
+    colours, in the region's own metric: :math:`E \|M D [I; 1]\|^2`. First differences keep neighbours alike; second
+    ones (the bending energy of a thin plate) cost a ramp across the picture nothing and a spot much. Both are
+    multiplied by the number of steps along their axis, so that a finer grid costs the same. Cells that no pixel looks
+    at are filled smoothly from their neighbours.
+
+    Parameters
+    ----------
+    field : Tensor, shape (K, D, N, N, 12)
+    colors : Tensor, shape (K, 4, 4)
+        Lower Cholesky factors of the second moments E [I; 1] [I; 1]ᵀ of each region's colours.
+    metrics : Tensor, shape (K, 3, 3)
+        M of each region.
+    shares : Tensor, shape (K,)
+        Of each region in the picture.
+    stiffness : Stiffness
+
+    Returns
+    -------
+    Tensor, shape ()
+        Zero for a field of one map a region, never negative.
+    """
+    maps = field.view(*field.shape[:4], 3, 4)
+    effect = metrics[:, None, None, None] @ maps @ colors[:, None, None, None]
+    total = torch.zeros_like(shares)
+    for axis, weight in ((1, stiffness.tone), (2, stiffness.place), (3, stiffness.place)):
+        steps = field.shape[axis] - 1
+        first = steps * torch.diff(effect, dim=axis)
+        total = total + weight * _mean_square(first)
+        if steps > 1:
+            total = total + weight * stiffness.bend * _mean_square(steps * torch.diff(first, dim=axis))
+    return (shares * total).sum()
+
+
+def _mean_square(effect: Tensor) -> Tensor:
+    """Mean over the grid of the sum of squares over colours, for each region."""
+    return effect.square().sum((-1, -2)).mean((1, 2, 3))

@@ -1,0 +1,216 @@
+"""The affine field in photo mode: what it must leave alone, recover and never do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import LAYERS, SAMPLES, Log, halves, image, indexed_mask, picture, tiny_weights
+
+import photostyle
+from photostyle import pipeline
+from photostyle.errors import Interrupted, UsageError
+from photostyle.images import read_picture, resize
+from photostyle.progress import Rows
+from photostyle.solvers.field import paint
+
+CONTENT, STYLE = picture(64, 48, 1), picture(52, 44, 2)
+SYMMETRIC = np.float32([[0.7, 0.05, 0.0], [0.05, 0.9, 0.04], [0.0, 0.04, 0.6]])
+STEP = 1 / 255
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return str(tiny_weights(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture
+def transfer(weights):
+    def run(content=CONTENT, style=STYLE, **options):
+        defaults = {"weights": weights, "mode": "photo", "iterations": 10, "regions": "none", "deband": False, **LAYERS}
+        options = {**defaults, **options}
+        if "content_mask" in options:
+            del options["regions"]
+        return photostyle.transfer(content, style, **options)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory):
+    """Label maps of content and style, and the same with the names of the labels exchanged."""
+    folder = tmp_path_factory.mktemp("masks")
+    made = []
+    for names in ({0: "sky", 1: "ground"}, {0: "ground", 1: "sky"}):
+        stem = names[0]
+        content = indexed_mask(folder / f"{stem}-content.png", names, halves())
+        style = indexed_mask(folder / f"{stem}-style.png", names, halves(52, 44))
+        made.append({"content_mask": content, "style_mask": style})
+    return made
+
+
+def sample(name, longest=160):
+    rgb = read_picture(SAMPLES / f"{name}.webp", role="picture").rgb
+    return resize(rgb, (longest, round(longest * rgb.shape[0] / rgb.shape[1])))
+
+
+@pytest.mark.parametrize("solver", ["affine", "statistics"])
+def test_the_content_as_its_own_style_changes_nothing(transfer, solver):
+    assert np.abs(transfer(CONTENT, CONTENT, solver=solver).rgb - CONTENT).max() < 2 * STEP
+
+
+def test_the_same_with_the_real_network_and_the_mirror_image_hardly_more():
+    content = sample("montStMichel")
+    options = {"mode": "photo", "regions": "none", "iterations": 12}
+    same = photostyle.transfer(content, content, **options).rgb
+    mirror = photostyle.transfer(content, np.ascontiguousarray(content[:, ::-1]), **options).rgb
+    assert np.abs(same - content).max() < 2 * STEP
+    assert np.abs(mirror - content).mean() < 2 * STEP
+    assert np.quantile(np.abs(mirror - content), 0.99) < 6 * STEP
+
+
+@pytest.mark.parametrize(("solver", "limit"), [("statistics", 2), ("affine", 3)])
+def test_an_affine_recolouring_is_recovered(transfer, solver, limit):
+    recoloured = np.clip(CONTENT @ SYMMETRIC + np.float32(0.08), 0, 1)
+    result = transfer(CONTENT, recoloured, solver=solver).rgb
+    assert np.abs(result - recoloured).max() < limit * STEP
+    assert np.abs(CONTENT - recoloured).mean() > 10 * STEP
+
+
+def test_swapping_two_labels_in_both_masks_changes_nothing(transfer, masks):
+    one, other = (transfer(**each).rgb for each in masks)
+    np.testing.assert_allclose(one, other, atol=STEP)
+
+
+def test_each_region_takes_its_own_style(transfer, masks):
+    style = np.concatenate([np.full((22, 52, 3), (0.2, 0.3, 0.8)), np.full((22, 52, 3), (0.7, 0.5, 0.2))])
+    result = transfer(style=style.astype(np.float32), solver="statistics", **masks[0]).rgb
+    np.testing.assert_allclose(result[:15].mean((0, 1)), (0.2, 0.3, 0.8), atol=0.03)
+    np.testing.assert_allclose(result[-15:].mean((0, 1)), (0.7, 0.5, 0.2), atol=0.03)
+
+
+def test_a_kept_region_stays(transfer, masks):
+    result = transfer(**masks[0], keep=("sky",)).rgb
+    np.testing.assert_allclose(result[:18], CONTENT[:18], atol=STEP)
+    assert np.abs(result[30:] - CONTENT[30:]).mean() > 2 * STEP
+
+
+def test_strength_goes_from_the_content_to_the_style(transfer):
+    whole = transfer(solver="statistics").rgb
+    for solver in ("statistics", "affine"):
+        assert np.abs(transfer(strength=0.0, solver=solver).rgb - CONTENT).max() < 2 * STEP
+    distances = [
+        np.abs(transfer(strength=s, solver="statistics").rgb - whole).mean() for s in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] == 0
+
+
+def test_half_the_strength_is_half_the_way_without_ghosts(transfer):
+    """Each pixel moves on the line between content and style: two pictures laid over each other they are not."""
+    whole = transfer(solver="statistics", style=0.3 + 0.4 * STYLE).rgb
+    half = transfer(solver="statistics", style=0.3 + 0.4 * STYLE, strength=0.5).rgb
+    np.testing.assert_allclose(half, (CONTENT + whole) / 2, atol=0.01)
+
+
+def test_optimising_brings_the_style_nearer_than_statistics(transfer):
+    result = transfer(sample("schwerinPalace", 96), sample("brandenburgGate", 96), iterations=30)
+    style = [row["style"] + row["color"] for row in result.record["history"]]
+    assert style[-1] < 0.9 * style[0]
+    assert result.record["config"]["solver"] == "affine"
+    assert {row["stage"] for row in result.record["history"]} == {"affine field"}
+
+
+def test_the_field_is_applied_at_any_size_and_agrees(transfer):
+    """The same photograph at two sizes, optimised at one: the results are the same picture."""
+    small, large = sample("schwerinPalace", 96), sample("schwerinPalace", 384)
+    style = sample("brandenburgGate", 96)
+    results = [transfer(content, style, solve_size=96).rgb for content in (small, large)]
+    assert results[1].shape == large.shape
+    again = resize(results[1], (96, small.shape[0]))
+    assert np.abs(again - results[0]).mean() < 2 * STEP
+
+
+def test_painting_tells_its_rows_and_tiles_do_not_show(transfer, weights, monkeypatch):
+    log = Log()
+    transfer(picture(120, 700, 3), callback=log, solver="statistics")
+    rows = [event for event in log.events if isinstance(event, Rows)]
+    assert [event.done for event in rows] == [256, 512, 700]
+    assert {event.total for event in rows} == {700}
+    prepared = pipeline.prepare(CONTENT, STYLE, weights=weights, mode="photo", regions="none", **LAYERS)
+    field = np.random.default_rng(0).normal(size=(1, 3, 4, 4, 12)).astype(np.float32) * 0.1
+    whole = paint(field, prepared.problem, CONTENT)
+    monkeypatch.setattr("photostyle.images.local_affine._ROWS", 7)
+    np.testing.assert_allclose(paint(field, prepared.problem, CONTENT), whole, atol=1e-5)
+
+
+def test_sixteen_bits_stay_sixteen_bits(transfer):
+    deep = np.round(CONTENT * 65535).astype(np.uint16)
+    result = transfer(deep, solver="statistics", deband=True)
+    assert result.bit_depth == 16
+    assert len(np.unique(np.round(result.rgb * 65535))) > 2000
+
+
+def test_debanding_is_for_eight_bits_only(transfer):
+    eight = transfer(image(64, 48, 1), solver="statistics", deband=False).rgb
+    assert not np.array_equal(transfer(image(64, 48, 1), solver="statistics", deband=True).rgb, eight)
+    deep = np.round(CONTENT * 65535).astype(np.uint16)
+    assert np.array_equal(
+        transfer(deep, solver="statistics", deband=True).rgb, transfer(deep, solver="statistics", deband=False).rgb
+    )
+
+
+def test_auto_contrast_stretches_the_result(transfer):
+    style = 0.4 + 0.2 * STYLE
+    plain, stretched = (transfer(style=style, solver="statistics", auto_contrast=flag).rgb for flag in (False, True))
+    assert np.ptp(stretched) > 1.5 * np.ptp(plain)
+
+
+def test_an_interrupted_field_is_painted_and_resumed_to_the_same(transfer, tmp_path):
+    straight = transfer()
+    with pytest.raises(Interrupted) as caught:
+        transfer(checkpoint=tmp_path / "c", callback=Log(stop_after=7))
+    partial = caught.value.result
+    assert partial.rgb.shape == CONTENT.shape
+    assert len(partial.record["history"]) == 7
+    resumed = transfer(checkpoint=tmp_path / "c", resume=True)
+    assert np.array_equal(resumed.rgb, straight.rgb)
+    assert resumed.record["history"] == straight.record["history"]
+
+
+def test_the_same_seed_gives_the_same_bytes(transfer):
+    assert np.array_equal(transfer().rgb, transfer().rgb)
+
+
+def test_snapshots_are_pictures_of_the_field(transfer):
+    log = Log()
+    transfer(callback=log, snapshots=(2, 9))
+    assert [snapshot.image.shape for snapshot in log.snapshots] == [(48, 64, 3)] * 2
+    assert 0 <= log.snapshots[0].image.min() <= log.snapshots[0].image.max() <= 1
+
+
+def test_pixels_start_from_the_field(transfer):
+    result = transfer(solver="pixels", iterations=8, smoothing=0.0)
+    stages = [row["stage"] for row in result.record["history"]]
+    assert stages == ["affine field"] * 2 + ["photorealism"] * 6
+    field = transfer(iterations=2)
+    assert np.abs(result.rgb - field.rgb).mean() < np.abs(result.rgb - CONTENT).mean()
+    assert not np.array_equal(result.rgb, field.rgb)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "artistic", "solver": "affine"}, ["--solver affine", "--mode photo"]),
+        ({"start": "noise"}, ["--start is 'noise'", "affine", "statistics, content"]),
+        ({"mode": "artistic", "start": "affine"}, ["--start is 'affine'", "content, style, noise, mix"]),
+        ({"mode": "artistic", "preset": "haze"}, ["--preset haze", "--mode photo"]),
+        ({"strength": 1.5}, ["--strength is 1.5", "between 0 and 1"]),
+        ({"solver": "magic"}, ["--solver is 'magic'", "pixels, affine, statistics"]),
+        ({"field_weight": -1.0}, ["--field-weight is -1.0"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_does(transfer, options, words):
+    with pytest.raises(UsageError) as caught:
+        transfer(**options)
+    for word in words:
+        assert word in str(caught.value)

@@ -1,0 +1,124 @@
+"""Scores of any result: what they say of the content, of the style, and of damage; the command around them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from helpers import SAMPLES, halves, indexed_mask
+from PIL import Image
+from typer.testing import CliRunner
+
+from photostyle.apps.cli import app
+from photostyle.errors import ImageError, RegionError, UsageError
+from photostyle.images import read_picture, resize
+from photostyle.scoring import MEANING, score
+
+
+def small(name, size=(120, 80)):
+    return resize(read_picture(SAMPLES / f"{name}.webp", role="picture").rgb, size)
+
+
+CONTENT, STYLE = small("schwerinPalace"), small("brandenburgGate")
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("masks")
+    array = halves(120, 80)
+    return {
+        "content_mask": indexed_mask(folder / "content.png", {0: "sky", 1: "land"}, array),
+        "style_mask": indexed_mask(folder / "style.png", {0: "sky", 1: "land"}, array),
+    }
+
+
+@pytest.fixture(scope="module")
+def found(masks):
+    rng = np.random.default_rng(0)
+    results = {
+        "content": CONTENT,
+        "style": STYLE,
+        "recoloured": np.clip(CONTENT * 0.7 + 0.1, 0, 1),
+        "noisy": np.clip(CONTENT + rng.normal(0, 0.1, CONTENT.shape), 0, 1).astype(np.float32),
+        "enlarged": resize(CONTENT, (360, 240)),
+    }
+    return dict(zip(results, score(CONTENT, STYLE, list(results.values()), **masks), strict=True))
+
+
+def test_every_score_is_explained_and_finite(found):
+    for scores in found.values():
+        assert list(scores) == list(MEANING)
+        assert np.isfinite(list(scores.values())).all()
+
+
+def test_the_content_itself(found):
+    scores = found["content"]
+    assert scores["edge_ssim"] == pytest.approx(1)
+    assert scores["color"] == pytest.approx(1)
+    assert scores["gram"] == pytest.approx(1)
+    assert scores["matting"] < 1
+
+
+def test_the_style_itself_has_the_style_but_neither_edges_nor_windows(found):
+    scores = found["style"]
+    assert scores["color"] == pytest.approx(0, abs=1e-6)
+    assert scores["gram"] == pytest.approx(0, abs=1e-6)
+    assert scores["edge_ssim"] < 0.6
+    assert scores["matting"] > 100 * found["content"]["matting"]
+
+
+def test_another_colour_costs_little_and_noise_much(found):
+    assert found["recoloured"]["matting"] < 2
+    assert found["recoloured"]["edge_ssim"] > 0.9
+    assert found["noisy"]["matting"] > 20 * found["recoloured"]["matting"]
+    assert found["noisy"]["edge_ssim"] < found["recoloured"]["edge_ssim"]
+
+
+def test_the_size_of_a_result_hardly_matters(found):
+    for name, value in found["enlarged"].items():
+        assert value == pytest.approx(found["content"][name], abs=0.1 if name != "matting" else 2.0)
+
+
+def test_colours_are_those_of_brute_force(masks):
+    """One region, grey pictures: the distance of sorted values along each line, times the line's share of lightness."""
+    ramp = np.linspace(0.2, 0.6, 120, dtype=np.float32)
+    content = np.broadcast_to(ramp[None, :, None], (80, 120, 3)).copy()
+    style = content[:, ::-1] * 0.5 + 0.45
+    half = np.clip((content + np.sort(style, axis=1)) / 2, 0, 1)
+    whole, halfway = score(content, style, [np.sort(style, axis=1), half])
+    assert whole["color"] == pytest.approx(0, abs=0.02)
+    assert halfway["color"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_labels_in_common_count_only(masks, tmp_path):
+    other = indexed_mask(tmp_path / "other.png", {0: "sky", 1: "water"}, halves(120, 80))
+    changed = CONTENT.copy()
+    changed[40:] = 0.5
+    scores = score(CONTENT, STYLE, [changed], content_mask=masks["content_mask"], style_mask=other)
+    assert scores[0]["color"] == pytest.approx(1, abs=0.05)  # sky alone is compared, and it is the content's
+    nothing = indexed_mask(tmp_path / "nothing.png", {0: "roof", 1: "water"}, halves(120, 80))
+    with pytest.raises(RegionError, match="labels in common"):
+        score(CONTENT, STYLE, [changed], content_mask=masks["content_mask"], style_mask=nothing)
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(UsageError, match="no result was given"):
+        score(CONTENT, STYLE, [])
+    with pytest.raises(ImageError, match=r"is 60×80, but its content .* is 120×80"):
+        score(CONTENT, STYLE, [CONTENT[:, :60]])
+
+
+def test_the_command(tmp_path, masks):
+    paths = []
+    for name, picture in (("content", CONTENT), ("style", STYLE)):
+        paths.append(str(tmp_path / f"{name}.png"))
+        Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(paths[-1])
+    flags = [part for key, path in masks.items() for part in (f"--{key.replace('_', '-')}", str(path))]
+    outcome = CliRunner().invoke(app, ["score", *paths, paths[0], paths[1], *flags])
+    assert outcome.exit_code == 0, outcome.output
+    assert [line.split()[0] for line in outcome.stdout.splitlines()] == ["edge_ssim", paths[0], paths[1]]
+    outcome = CliRunner().invoke(app, ["score", *paths, paths[0], *flags, "--json", "--quiet"])
+    rows = json.loads(outcome.stdout)
+    assert [row["result"] for row in rows] == [paths[0]]
+    assert rows[0]["edge_ssim"] == pytest.approx(1)
