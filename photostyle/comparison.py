@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
-from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.errors import DivergedError, Interrupted, RegionError, UsageError
 from photostyle.features.hed import HED, EdgeHead
 from photostyle.images import resize
 from photostyle.pipeline import Result, run_prepared
@@ -141,7 +141,11 @@ def _scorer(prepared: Prepared, callback: Callback) -> PhotoScores | None:
         if source.label is not None and labels is not None:
             theirs = labels.masks[labels.labels.index(source.label)]
         pairs.append(RegionPair(mask, theirs, source.style))
-    return PhotoScores(HED(weights), prepared.content.rgb, problem.styles, pairs)
+    try:
+        return PhotoScores(HED(weights), prepared.content.rgb, problem.styles, pairs)
+    except RegionError as error:
+        callback(Message(f"no scores: {error}"))
+        return None
 
 
 def _overlays(prepared: Prepared) -> dict[str, NDArray[np.float32]]:

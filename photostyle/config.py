@@ -108,14 +108,14 @@ class TransferConfig:
     style_layer_weights: tuple[float, ...] | None = _option(
         None,
         "Weight of each style layer, by comma; they are divided by their sum. Default: equal for layers of your own "
-        "and with --normalisation papers, else 1,1,0.5,0.05,0.005, in photo mode 1,1,1,0.3,0.05.",
+        "and with --normalisation papers, else 1,1,0.5,0.05,0.005, for pixels in photo mode 1,1,1,0.3,0.05.",
     )
     normalisation: str = _option(
         "relative",
         "relative (each feature term divided by its target's squared norm) or papers (Gatys' formula, as means).",
     )
     content_weight: float | None = _option(None, "Weight of the content loss.")
-    style_weight: float | None = _option(None, "Weight of the style loss. Default: 1 (papers: 10).")
+    style_weight: float | None = _option(None, "Weight of the style loss. Default: 1 (papers: 10), affine solver 9.")
     tv_weight: float | None = _option(None, "Weight of the total variation.")
     matting_weight: float | None = _option(None, "Weight of the Matting Laplacian.")
     edge_weight: float | None = _option(None, "Weight of the distance between edges (HED; vgg16 only).")
@@ -241,7 +241,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
         "style_weight": 1.0,
         "learning_rate": 1.0 if config.optimizer == "lbfgs" else 0.02,
         **BY_SOLVER[config.mode, solver],
-        **(PRESETS[config.preset] if config.preset else {}),
+        **(PRESETS[config.preset] if config.preset and solver != "pixels" else {}),
         **(PAPERS if config.normalisation == "papers" else {}),
     }
     if config.style_layers is not None or config.normalisation == "papers":
@@ -255,8 +255,11 @@ def resolve(config: TransferConfig) -> TransferConfig:
     defaults["start"] = starts[0]
     missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     filled = replace(config, **missing)
-    if not any((filled.content_weight, filled.style_weight)):
-        raise UsageError("--content-weight and --style-weight are both 0, but one must be above 0")
+    if not any((filled.content_weight, filled.style_weight, filled.color_weight)):
+        raise UsageError(
+            "--content-weight, --style-weight and --color-weight are all 0 (--content-weight and --color-weight "
+            "by default, in some modes), but one must be above 0"
+        )
     return filled
 
 

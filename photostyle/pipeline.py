@@ -180,7 +180,11 @@ def run_prepared(
         raise UsageError("resume needs the path of a checkpoint")
     stages = plan(prepared.config, prepared.solve_size)
     solution = solve(prepared.problem, stages, prepared.config, callback, place)
-    result = _finish(prepared, solution, began, callback)
+    try:
+        result = _finish(prepared, solution, began, callback)
+    except KeyboardInterrupt:
+        again = "; its checkpoint is kept, go on with resume" if place is not None and place.path.exists() else ""
+        raise Interrupted(f"interrupted while the result was painted{again}") from None
     if isinstance(solution.stopped, KeyboardInterrupt):
         raise Interrupted("interrupted", result) from None
     if isinstance(solution.stopped, DivergedError):
@@ -201,11 +205,12 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
         assert solution.image is not None
         rgb = resize(solution.image, prepared.size) if not config.smoothing else solution.image
     if config.smoothing:
-        small = prepared.problem.content if solution.field is None else large
-        rgb = np.clip(lift(rgb, small, large, smoothing_radius(small.shape), config.smoothing), 0, 1)
-    rgb = _keep(prepared, rgb, large)
+        small = prepared.problem.content
+        target = resize(rgb, (small.shape[1], small.shape[0]))
+        rgb = np.clip(lift(target, small, large, smoothing_radius(small.shape), config.smoothing), 0, 1)
     if config.auto_contrast:
         rgb = auto_contrast(rgb)
+    rgb = _keep(prepared, rgb, large)
     alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
     record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
     return Result(rgb, alpha, record, content.bit_depth, content.exif)

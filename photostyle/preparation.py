@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.solvers.field import mattes_of
 from photostyle.solvers.problem import Problem
-from photostyle.solvers.schedule import FIELD_SIZE
+from photostyle.solvers.schedule import field_size
 from photostyle.values import pairs
 
 __all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare"]
@@ -127,6 +128,7 @@ def prepare(
     for note in decisions:
         callback(Message(note))
     notes += decisions
+    edges = config.solver != "statistics" and (bool(config.edge_weight) or config.start == "affine")
     backbone = load_backbone(
         config.backbone,
         content_layers=config.content_layers,
@@ -135,12 +137,12 @@ def prepare(
         weights_preprocessing=config.weights_preprocessing,
         pooling=config.pooling,
         padding="zeros" if config.padding == "zeros" else "replicate",
-        edges=bool(config.edge_weight),
+        edges=edges,
         device=device,
         offline=config.offline,
         callback=callback,
     )
-    if config.edge_weight and backbone.edges is None:
+    if edges and backbone.edges is None:
         note = f"the weights of {config.backbone} hold no edge detector: the edge loss is left out"
         notes.append(note)
         callback(Message(note))
@@ -152,7 +154,7 @@ def prepare(
     masks = regions.content.resized(solve_size)
     mattes = None
     if config.solver != "pixels" or config.start == "affine":
-        mattes = mattes_of(content, masks.masks, fit_longest_side(solve_size, min(FIELD_SIZE, max(solve_size))))
+        mattes = mattes_of(content, masks.masks, field_size(solve_size))
     problem = Problem(content, masks, [s.rgb for s in styles], regions.styles, assignments, backbone, device, mattes)
     return Prepared(
         problem,
@@ -182,7 +184,8 @@ def _sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], t
     if longest is None:
         longest = max(content.size) if config.mode == "photo" else min(max(content.size), _ARTISTIC_SIZE)
     size = content.size if longest == max(content.size) else fit_longest_side(content.size, longest)
-    solve_size = fit_longest_side(size, min(max(size), config.solve_size or max(size)))
+    least = math.ceil(MIN_SIDE * max(size) / min(size))  # a panorama is solved at more than its solve size
+    solve_size = fit_longest_side(size, min(max(size), max(least, config.solve_size or max(size))))
     _check_side(content, solve_size)
     return size, solve_size
 

@@ -83,8 +83,8 @@ def run(pair: Pair, output: Path, masks: str, options: Sequence[str]) -> tuple[f
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr.strip())
-    record = json.loads(done.stdout)
-    return time.monotonic() - began, record["solve_seconds"], record["peak_memory_bytes"] / 1e9
+    seconds, record = time.monotonic() - began, json.loads(done.stdout)
+    return seconds, record["solve_seconds"], (record["peak_memory_bytes"] or float("nan")) / 1e9
 
 
 def scores_of(pair: Pair, results: Sequence[Path]) -> list[dict[str, float]]:
@@ -179,8 +179,10 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     options = [part for each in arguments.set for part in (f"--{each.partition('=')[0]}", each.partition("=")[2])]
+    if arguments.beside and arguments.folder is None:
+        parser.error("--beside needs a FOLDER")
     pairs = pairs_of(arguments.folder, [name for name in arguments.pairs.split(",") if name])
-    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {platform.system()}", flush=True)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}", flush=True)
     if arguments.sizes:
         sizes(pairs[0], [float(each) for each in arguments.sizes.split(",")], arguments.output, options)
     elif arguments.ablation:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from photostyle.images.guided import LUMA, local_contrast
 from photostyle.solvers.bilateral import (
-    LUMA,
+    NUMBERS,
     Slicer,
     Stiffness,
     apply_maps,
@@ -34,13 +35,14 @@ def masks(rng):
 
 @pytest.fixture
 def field(rng):
-    return torch.from_numpy(rng.normal(size=(2, TONES, CELLS, CELLS, 12)).astype(np.float32))
+    return torch.from_numpy(rng.normal(size=(2, TONES, CELLS, CELLS, NUMBERS)).astype(np.float32))
 
 
 def by_loop(field, content, masks):
     """The definition, pixel by pixel and grid point by grid point, with hat functions for weights."""
     height, width = content.shape[:2]
     result = np.zeros((height, width, 3))
+    contrast = local_contrast(content)
     for y in range(height):
         for x in range(width):
             pixel = content[y, x].astype(float)
@@ -51,13 +53,12 @@ def by_loop(field, content, masks):
                     (x + 0.5) / width * (CELLS - 1),
                 ]
             )
-            maps = np.zeros(12)
+            maps = np.zeros(NUMBERS)
             for k in range(len(masks)):
                 for index in np.ndindex(TONES, CELLS, CELLS):
                     weight = np.prod(np.clip(1 - np.abs(place - index), 0, 1))
                     maps += masks[k, y, x] * weight * field[(k, *index)].numpy()
-            maps = maps.reshape(3, 4)
-            result[y, x] = maps[:, :3] @ pixel + maps[:, 3]
+            result[y, x] = maps.reshape(3, 5) @ [*pixel, contrast[y, x], 1]
     return result
 
 
@@ -66,14 +67,24 @@ def test_slicing_is_what_the_definition_says(field, content, masks):
     found = Slicer(content, masks, TONES, CELLS)(field)
     assert found.shape == (1, 3, 9, 11)
     np.testing.assert_allclose(found[0].permute(1, 2, 0).numpy(), expected, atol=1e-4)
-    np.testing.assert_allclose(apply_maps(field.numpy(), content, list(masks)), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        apply_maps(field.numpy(), content, local_contrast(content), list(masks)), expected, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_tiles_are_parts_of_the_whole(field, content, masks, rows):
-    whole = apply_maps(field.numpy(), content, list(masks))
+    contrast = local_contrast(content)
+    whole = apply_maps(field.numpy(), content, local_contrast(content), list(masks))
     tiles = [
-        apply_maps(field.numpy(), content[top : top + rows], [m[top : top + rows] for m in masks], top, 9)
+        apply_maps(
+            field.numpy(),
+            content[top : top + rows],
+            contrast[top : top + rows],
+            [m[top : top + rows] for m in masks],
+            top,
+            9,
+        )
         for top in range(0, 9, rows)
     ]
     np.testing.assert_allclose(np.concatenate(tiles), whole, atol=1e-5)
@@ -96,7 +107,9 @@ def test_one_map_a_region_is_that_map_everywhere(content, masks, rng):
 
 def test_the_identity_gives_the_content_back(content, masks):
     identity = field_of(np.stack([np.eye(3, 4)] * 2), 5, 6)
-    np.testing.assert_allclose(apply_maps(identity.numpy(), content, list(masks)), content, atol=1e-5)
+    np.testing.assert_allclose(
+        apply_maps(identity.numpy(), content, local_contrast(content), list(masks)), content, atol=1e-5
+    )
 
 
 def test_extreme_tones_and_corners_stay_on_the_grid():
@@ -111,13 +124,13 @@ def test_extreme_tones_and_corners_stay_on_the_grid():
 def test_gradcheck_of_the_slice(content, masks):
     slicer = Slicer(content.astype(np.float64), masks.astype(np.float64), 2, 2)
     slicer.matrix, slicer.transposed = slicer.matrix.astype(float), slicer.transposed.astype(float)
-    field = torch.randn(2, 2, 2, 2, 12, dtype=torch.float64, requires_grad=True)
+    field = torch.randn(2, 2, 2, 2, NUMBERS, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(slicer, (field,))
 
 
 def test_a_finer_grid_holds_the_same_field(field, content, masks):
     finer = resampled(field, 2 * TONES - 1, 2 * CELLS - 1)
-    assert finer.shape == (2, 5, 7, 7, 12)
+    assert finer.shape == (2, 5, 7, 7, NUMBERS)
     torch.testing.assert_close(finer[:, ::2, ::2, ::2], field)
     before, after = Slicer(content, masks, TONES, CELLS)(field), Slicer(content, masks, 5, 7)(finer)
     torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
@@ -127,7 +140,7 @@ STIFF = Stiffness(place=1.0, tone=0.5, bend=0.1)
 
 
 def factors(count=2):
-    return torch.linalg.cholesky(torch.eye(4, dtype=torch.float64) + 0.5).expand(count, 4, 4)
+    return torch.linalg.cholesky(torch.eye(5, dtype=torch.float64) + 0.5).expand(count, 5, 5)
 
 
 def plain(count=2):
@@ -148,14 +161,13 @@ def test_smoothness_is_zero_for_one_map_a_region_only(field):
 
 def test_smoothness_is_what_differences_do_to_colours(rng):
     """Against samples: the mean squared change, in the metric, of colours with the given second moments."""
-    colors = rng.random((5000, 3))
-    extended = np.column_stack([colors, np.ones(5000)])
+    extended = np.column_stack([rng.random((5000, 4)), np.ones(5000)])
     factor = np.linalg.cholesky(extended.T @ extended / 5000)
     metric = rng.normal(size=(3, 3))
-    field = torch.from_numpy(rng.normal(size=(1, 2, 2, 2, 12)))
+    field = torch.from_numpy(rng.normal(size=(1, 2, 2, 2, NUMBERS)))
     field[:, 1] = field[:, 0]  # no difference along tone
     field[:, :, 1] = field[:, :, 0]  # none from row to row
-    difference = (field[0, 0, 0, 1] - field[0, 0, 0, 0]).numpy().reshape(3, 4)
+    difference = (field[0, 0, 0, 1] - field[0, 0, 0, 0]).numpy().reshape(3, 5)
     expected = ((extended @ difference.T @ metric.T) ** 2).sum(1).mean()
     found = smoothness(
         field, torch.from_numpy(factor)[None], torch.from_numpy(metric)[None], torch.ones(1, dtype=torch.float64), STIFF
@@ -164,7 +176,9 @@ def test_smoothness_is_what_differences_do_to_colours(rng):
 
 
 def test_a_ramp_costs_the_same_on_a_finer_grid():
-    ramp = torch.linspace(0, 1, 5, dtype=torch.float64)[None, None, None, :, None].expand(1, 3, 5, 5, 12).contiguous()
+    ramp = (
+        torch.linspace(0, 1, 5, dtype=torch.float64)[None, None, None, :, None].expand(1, 3, 5, 5, NUMBERS).contiguous()
+    )
     assert cost(resampled(ramp, 3, 9)) == pytest.approx(cost(ramp))
 
 
@@ -176,14 +190,16 @@ def test_regions_count_by_their_share(field):
 
 
 def test_tone_weighs_as_it_is_told():
-    tone = torch.zeros(1, 2, 2, 2, 12, dtype=torch.float64)
+    tone = torch.zeros(1, 2, 2, 2, NUMBERS, dtype=torch.float64)
     tone[:, 1] = 0.1
     assert cost(tone, Stiffness(1.0, 0.25, 0.1)) == pytest.approx(0.25 * cost(tone, Stiffness(1.0, 1.0, 0.1)))
 
 
 def test_a_ramp_does_not_bend_but_a_spot_does():
-    ramp = torch.linspace(0, 1, 5, dtype=torch.float64)[None, None, None, :, None].expand(1, 2, 5, 5, 12).contiguous()
-    spot = torch.zeros(1, 2, 5, 5, 12, dtype=torch.float64)
+    ramp = (
+        torch.linspace(0, 1, 5, dtype=torch.float64)[None, None, None, :, None].expand(1, 2, 5, 5, NUMBERS).contiguous()
+    )
+    spot = torch.zeros(1, 2, 5, 5, NUMBERS, dtype=torch.float64)
     spot[:, :, 2, 2] = 1
 
     def bending(field):
@@ -191,13 +207,13 @@ def test_a_ramp_does_not_bend_but_a_spot_does():
 
     assert bending(ramp) == pytest.approx(0, abs=1e-9)
     # In each of the two rows of tones: five second differences of 1, -2, 1 along either axis, of 5·3 in all
-    one = torch.zeros(1, 2, 2, 2, 12, dtype=torch.float64)
+    one = torch.zeros(1, 2, 2, 2, NUMBERS, dtype=torch.float64)
     one[..., 1, :] = 1
     unit = cost(one, Stiffness(1.0, 1.0, 0.0))  # a first difference of one everywhere
     assert bending(spot) == pytest.approx(2 * 4**4 * (1 + 4 + 1) / 15 * unit)
 
 
 def test_gradcheck_of_smoothness():
-    field = torch.randn(2, 2, 3, 3, 12, dtype=torch.float64, requires_grad=True)
+    field = torch.randn(2, 2, 3, 3, NUMBERS, dtype=torch.float64, requires_grad=True)
     shares = torch.tensor([0.4, 0.6], dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda f: smoothness(f, factors(), plain(), shares, STIFF), (field,))

@@ -135,7 +135,7 @@ def test_resolve_depends_on_mode_normalisation_and_optimizer():
 
 
 def test_one_of_content_and_style_counts():
-    with pytest.raises(UsageError, match="--content-weight and --style-weight are both 0"):
+    with pytest.raises(UsageError, match="--content-weight, --style-weight and --color-weight are all 0"):
         resolve(TransferConfig(content_weight=0, style_weight=0))
     assert resolve(TransferConfig(content_weight=0)).style_weight > 0
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import LAYERS, SAMPLES, Log, halves, image, indexed_mask, picture, tiny_weights
 
 import photostyle
 from photostyle import pipeline
+from photostyle.config import TransferConfig, affine_start, resolve
+from photostyle.defaults import PRESETS
 from photostyle.errors import Interrupted, UsageError
 from photostyle.images import read_picture, resize
 from photostyle.progress import Rows
@@ -137,7 +141,7 @@ def test_painting_tells_its_rows_and_tiles_do_not_show(transfer, weights, monkey
     assert [event.done for event in rows] == [256, 512, 700]
     assert {event.total for event in rows} == {700}
     prepared = pipeline.prepare(CONTENT, STYLE, weights=weights, mode="photo", regions="none", **LAYERS)
-    field = np.random.default_rng(0).normal(size=(1, 3, 4, 4, 12)).astype(np.float32) * 0.1
+    field = np.random.default_rng(0).normal(size=(1, 3, 4, 4, 15)).astype(np.float32) * 0.1
     whole = paint(field, prepared.problem, CONTENT)
     monkeypatch.setattr("photostyle.images.local_affine._ROWS", 7)
     np.testing.assert_allclose(paint(field, prepared.problem, CONTENT), whole, atol=1e-5)
@@ -175,6 +179,49 @@ def test_an_interrupted_field_is_painted_and_resumed_to_the_same(transfer, tmp_p
     resumed = transfer(checkpoint=tmp_path / "c", resume=True)
     assert np.array_equal(resumed.rgb, straight.rgb)
     assert resumed.record["history"] == straight.record["history"]
+
+
+def test_interrupted_while_painting_there_is_a_checkpoint_but_no_result(transfer, tmp_path):
+    def stop(event):
+        if isinstance(event, Rows):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="go on with resume") as caught:
+        transfer(checkpoint=tmp_path / "c", checkpoint_every=3, callback=stop)
+    assert caught.value.result is None
+    assert np.array_equal(transfer(checkpoint=tmp_path / "c", checkpoint_every=3, resume=True).rgb, transfer().rgb)
+
+
+def test_panoramas_are_solved_at_more_than_their_solve_size(weights):
+    wide = picture(600, 40, 1)
+    for solver in ("affine", "pixels"):
+        options = {"weights": weights, "mode": "photo", "regions": "none", "solver": solver, **LAYERS}
+        prepared = pipeline.prepare(wide, STYLE, **options)
+        assert min(prepared.solve_size) >= 32
+        assert min(prepared.problem.mattes.shape[1:]) >= 32
+
+
+def test_presets_change_the_field_but_not_the_weights_of_pixels():
+    for preset in PRESETS:
+        field = resolve(TransferConfig(mode="photo", preset=preset))
+        assert {name: getattr(field, name) for name in PRESETS[preset]} == PRESETS[preset]
+        pixels = resolve(TransferConfig(mode="photo", solver="pixels", preset=preset))
+        assert pixels == replace(resolve(TransferConfig(mode="photo", solver="pixels")), preset=preset)
+        assert affine_start(pixels).field_weight == field.field_weight
+
+
+def test_colour_alone_is_an_objective(transfer):
+    result = transfer(style_weight=0.0, content_weight=0.0, edge_weight=0.0, iterations=4)
+    assert set(result.record["losses"]) >= {"color", "matting"}
+    assert "style" not in result.record["losses"]
+    with pytest.raises(UsageError, match="are all 0"):
+        transfer(style_weight=0.0, content_weight=0.0, color_weight=0.0)
+
+
+def test_smoothing_works_on_a_field_too(transfer):
+    plain, smooth = transfer(), transfer(smoothing=1e-2)
+    assert smooth.rgb.shape == plain.rgb.shape
+    assert 0 < np.abs(smooth.rgb - plain.rgb).mean() < 0.1
 
 
 def test_the_same_seed_gives_the_same_bytes(transfer):

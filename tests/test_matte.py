@@ -49,3 +49,13 @@ def test_the_order_of_the_labels_does_not_matter(two_halves):
     laplacian = matting_laplacian(two_halves, 1e-5)
     masks = halves(EDGE + 1)
     np.testing.assert_allclose(soft_matte(masks[::-1], laplacian)[::-1], soft_matte(masks, laplacian), atol=1e-4)
+
+
+def test_a_narrow_region_keeps_its_middle(two_halves):
+    """A pole that differs a little from what is around it, and is narrower than the band."""
+    flat = np.clip(0.5 + 0.01 * np.random.default_rng(0).normal(size=two_halves.shape), 0, 1)
+    flat[:, 28:31] += 0.1
+    pole = np.zeros((HEIGHT, WIDTH), dtype=np.float32)
+    pole[:, 28:31] = 1
+    mattes = soft_matte(np.stack([pole, 1 - pole]), matting_laplacian(flat, 1e-5))
+    assert mattes[0, 5:-5, 29].min() > 0.7

@@ -143,7 +143,7 @@ def test_first_interrupt_ends_the_run_between_two_iterations():
     with gentle_interrupt(screen) as gate:
         gate(step(1))
         signal.raise_signal(signal.SIGINT)
-        assert "stopping after this iteration" in shown(screen)
+        assert "stopping after this step" in shown(screen)
         gate(Message("still alive"))
         with pytest.raises(KeyboardInterrupt):
             gate(step(2))

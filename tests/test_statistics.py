@@ -34,7 +34,7 @@ def test_the_map_carries_mean_and_covariance_over():
     content, style = some_moments(2), replace(some_moments(3), covariance=0.3 * some_moments(3).covariance)
     matrix, offset = np.split(transport_map(content, style), [3], axis=1)
     np.testing.assert_allclose(matrix @ content.mean + offset[:, 0], style.mean)
-    ridge = 1e-5 * np.eye(3)
+    ridge = 1e-4 * np.eye(3)
     np.testing.assert_allclose(matrix @ (content.covariance + ridge) @ matrix.T, style.covariance + ridge, atol=1e-9)
 
 
@@ -62,7 +62,7 @@ def test_a_flat_region_is_not_stretched():
 def test_a_grey_style_takes_all_colours_away():
     grey = Moments(np.full(3, 0.6), np.full((3, 3), 0.04))
     matrix = transport_map(some_moments(6), grey)[:, :3]
-    assert np.abs(np.diff(matrix, axis=0)).max() < 0.05
+    assert np.abs(np.diff(matrix, axis=0)).max() < 0.1
 
 
 def test_a_blend_is_the_weighted_mean():

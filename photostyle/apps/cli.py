@@ -142,7 +142,8 @@ def transfer_command(
             )
         except (Interrupted, DivergedError) as stop:
             if stop.result is None:
-                raise type(stop)(f"{stop} before there was anything to keep") from None
+                nothing = "" if checkpoint.exists() else " before there was anything to keep"
+                raise type(stop)(f"{stop}{nothing}") from None
             save_result(stop.result, output, overwrite=replace)
             raise type(stop)(f"{stop}; {_kept(stop, output, checkpoint)}", stop.result) from None
     save_result(result, output, overwrite=replace)

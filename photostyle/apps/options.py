@@ -78,7 +78,8 @@ def _hint(name: str) -> Any:
     if _is_list(name):
         return Annotated[str | None, typer.Option(flag, help=text, metavar="A,B,…")]
     if hint is bool:
-        return Annotated[bool, typer.Option(flag, help=text)]
+        on = TransferConfig.__dataclass_fields__[name].default
+        return Annotated[bool, typer.Option(f"{flag}/--no-{flag[2:]}" if on else flag, help=text)]
     plain = next(a for a in typing.get_args(hint) if a is not types.NoneType) if typing.get_args(hint) else hint
     metavar = "|".join(CHOICES[name]) if name in CHOICES else {int: "N", float: "X", str: "NAME"}[plain]
     return Annotated[hint, typer.Option(flag, help=text, metavar=metavar)]

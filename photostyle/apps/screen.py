@@ -109,7 +109,7 @@ class _Gate:
         if not self.running or self.wished:
             raise KeyboardInterrupt
         self.wished = True
-        self.screen.say("stopping after this iteration, the best picture is kept (Ctrl-C again: at once)")
+        self.screen.say("stopping after this step, the best picture is kept (Ctrl-C again: at once)")
 
 
 @contextlib.contextmanager

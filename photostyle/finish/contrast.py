@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["auto_contrast"]
+from photostyle.images.guided import LUMA
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+__all__ = ["auto_contrast"]
 
 
 def auto_contrast(picture: NDArray[np.float32], clipped: float = 0.005, most: float = 2.0) -> NDArray[np.float32]:
@@ -27,7 +27,7 @@ def auto_contrast(picture: NDArray[np.float32], clipped: float = 0.005, most: fl
     ndarray of float32, shape (H, W, 3)
         In [0, 1]; all channels are mapped alike, so that grey stays grey.
     """
-    low, high = np.quantile(picture @ _LUMA, [clipped, 1 - clipped])
+    low, high = np.quantile(picture @ LUMA, [clipped, 1 - clipped])
     middle = (low + high) / 2
     factor = min(most, 1 / max(high - low, 1e-6))
     target = np.clip(middle, factor * (high - low) / 2, 1 - factor * (high - low) / 2)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from photostyle.images.guided import self_guided
 
 __all__ = ["deband"]
 
@@ -15,11 +16,10 @@ _RADIUS = 1 / 60  # of the longest side
 
 
 def deband(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    r"""Smooth flat parts of an 8-bit picture, by no more than two of its steps.
+    """Smooth flat parts of an 8-bit picture, by no more than two of its steps.
 
-    The guided filter with each channel as its own guide (He, Sun & Tang 2013, section 3.2),
-    :math:`q = \mu + \frac{\sigma^2}{\sigma^2 + \varepsilon} (I - \mu)`, whose change q - I is cut off at ±2/255. A sky
-    gets back the gradient that was rounded away, and loses the noise of its compression; a texture stays.
+    Each channel is guided by itself (:func:`photostyle.images.guided.self_guided`); its change is cut off at ±2/255.
+    A sky gets back the gradient that was rounded away, and loses the noise of its compression; a texture stays.
 
     Parameters
     ----------
@@ -32,13 +32,8 @@ def deband(picture: NDArray[np.float32]) -> NDArray[np.float32]:
         In [0, 1], nowhere more than 2/255 away.
     """
     radius = max(1, round(_RADIUS * max(picture.shape[:2])))
-    window = (2 * radius + 1, 2 * radius + 1)
     result = np.empty_like(picture)
     for channel in range(3):
-        values = np.ascontiguousarray(picture[..., channel])
-        mean = cv2.blur(values, window, borderType=cv2.BORDER_REFLECT)
-        variance = cv2.blur(np.square(values - mean), window, borderType=cv2.BORDER_REFLECT)
-        share = np.float32(_NOISE) / (variance + np.float32(_NOISE))
-        change = np.clip(share * (mean - values), -_LIMIT, _LIMIT)
-        result[..., channel] = values + change
+        plane = picture[..., channel]
+        result[..., channel] = plane + np.clip(self_guided(plane, radius, _NOISE) - plane, -_LIMIT, _LIMIT)
     return np.clip(result, 0, 1, out=result)

@@ -20,7 +20,8 @@ from scipy.ndimage import uniform_filter
 __all__ = ["apply_affine", "fit_affine", "lift", "lifted_rows", "smoothing_radius"]
 
 _Array = NDArray[np.floating[Any]]
-_ROWS = 256  # of the large picture, treated at once: bounds the memory
+_ROWS = 256  # of the large picture, treated at once
+_NUMBERS = 1 << 26  # at most, in the maps of these rows: bounds the memory
 
 
 def fit_affine(guide: _Array, target: _Array, radius: int, epsilon: float) -> NDArray[np.float32]:
@@ -119,8 +120,9 @@ def lifted_rows(maps: _Array, size: tuple[int, int]) -> Iterator[tuple[int, NDAr
     depth = maps.shape[2] * maps.shape[3]
     planes = [Image.fromarray(np.ascontiguousarray(p)) for p in maps.reshape(*maps.shape[:2], depth).transpose(2, 0, 1)]
     scale = maps.shape[0] / height
-    for top in range(0, height, _ROWS):
-        rows = min(_ROWS, height - top)
+    step = max(1, min(_ROWS, _NUMBERS // (width * depth)))
+    for top in range(0, height, step):
+        rows = min(step, height - top)
         if maps.shape[:2] == (height, width):
             yield top, maps[top : top + rows]
             continue

@@ -165,8 +165,9 @@ def style_loss(
     targets: Tensor,
     shares: Tensor,
     normalisation: str = "relative",
+    tolerances: Tensor | None = None,
 ) -> Tensor:
-    r"""Return the style loss of one layer, :math:`\sum_k a_k\, d(G_k, A_k)`.
+    r"""Return the style loss of one layer, :math:`\sum_k a_k \max(d(G_k, A_k) - t_k, 0)`.
 
     Parameters
     ----------
@@ -180,9 +181,14 @@ def style_loss(
         a_k, each region's share of the content picture.
     normalisation : str
         As for :func:`gram_distance`.
+    tolerances : Tensor, shape (K,), optional
+        t_k, distances that mean nothing; 0 by default.
 
     Returns
     -------
     Tensor, shape ()
     """
-    return (shares * gram_distance(masked_grams(features, regions), targets, normalisation)).sum()
+    distances = gram_distance(masked_grams(features, regions), targets, normalisation)
+    if tolerances is not None:
+        distances = (distances - tolerances).clamp_min(0)
+    return (shares * distances).sum()

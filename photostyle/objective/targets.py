@@ -65,10 +65,15 @@ class _Colors:
 
 @dataclass(frozen=True)
 class _StyleLayer:
-    """The regions that are left on one layer's grid, with their targets and their shares of the content."""
+    """The regions that are left on one layer's grid, with their targets and their shares of the content.
+
+    In photo mode they have tolerances: a network doesn't see a mirror image as it sees the picture, though they have
+    the same style, so a distance as small as that between the two says nothing of style.
+    """
 
     regions: list[Region]
     targets: Tensor
+    tolerances: Tensor | None
     shares: Tensor
     left_out: list[str]
 
@@ -107,14 +112,19 @@ def build_objective(
         content_features = backbone(content.image)
         contents = {layer: content_features[layer] for layer in backbone.content_layers}
         style_features = [backbone(style.image) for style in styles]
+        mirrored = [backbone(style.image.flip(3)) for style in styles] if config.mode == "photo" else None
         layers = {
             layer: _style_layer(
-                layer, content_features[layer][0], content, styles, style_features, assignments, config.strength
+                layer, content_features[layer][0], content, styles, style_features, mirrored, assignments, config
             )
             for layer in backbone.style_layers
         }
-        edges = backbone.edges(content_features, _height_width(content.image)) if backbone.edges is not None else None
-        del content_features, style_features
+        edges = (
+            backbone.edges(content_features, _height_width(content.image))
+            if backbone.edges is not None and config.edge_weight
+            else None
+        )
+        del content_features, style_features, mirrored
         colors = _color_targets(content, styles, assignments, config.strength) if config.color_weight else None
     alphas = _shares(backbone.content_layers, config.content_layer_weights)
     betas = _shares(backbone.style_layers, config.style_layer_weights)
@@ -125,7 +135,8 @@ def build_objective(
     def style_term(_x: Tensor, features: Features) -> Tensor:
         return sum_of(
             # squeeze, not [0]: the gradient of an index is a copy in another memory layout
-            betas[name] * style_loss(features[name].squeeze(0), layer.regions, layer.targets, layer.shares, kind)
+            betas[name]
+            * style_loss(features[name].squeeze(0), layer.regions, layer.targets, layer.shares, kind, layer.tolerances)
             for name, layer in layers.items()
             if layer.regions
         )
@@ -161,7 +172,8 @@ def build_objective(
         if layer.regions
     )
     style_weight = weights["style"] if any(layer.regions for layer in layers.values()) else 0.0
-    if not style_weight and not weights["content"]:
+    color_weight = weights["color"] if colors is not None and colors.regions else 0.0
+    if not style_weight and not weights["content"] and not color_weight:
         raise RegionError(
             f"no region has {MIN_CELLS:g} cells on any style layer, and the content weight is 0: nothing is left to "
             "optimise; take a larger --size, fewer regions, or shallower --style-layers"
@@ -174,7 +186,7 @@ def build_objective(
             "tv": (tv_term, weights["tv"]),
             "matting": (matting_term, weights["matting"] if content.laplacian is not None else 0.0),
             "edge": (edge_term, weights["edge"] if edges is not None else 0.0),
-            "color": (color_term, weights["color"] if colors is not None and colors.regions else 0.0),
+            "color": (color_term, color_weight),
             "gamut": (gamut_term, weights["gamut"]),
         },
         scale=weights["content"] * zero_content + style_weight * zero_style,
@@ -199,12 +211,13 @@ def _style_layer(
     content: ContentInput,
     styles: Sequence[StyleInput],
     features: Sequence[Features],
+    mirrored: Sequence[Features] | None,
     assignments: Sequence[Assignment],
-    strength: float,
+    config: TransferConfig,
 ) -> _StyleLayer:
     masks = layer_masks(content.masks, (content_features.shape[1], content_features.shape[2]))
     shares = _region_shares(content, assignments)
-    regions, targets, kept, left_out = [], [], [], []
+    regions, targets, tolerances, kept, left_out = [], [], [], [], []
     for index, assignment in enumerate(assignments):
         if not assignment.sources or not assignment.weight:  # kept as it is
             continue
@@ -219,11 +232,14 @@ def _style_layer(
             )
             continue
         target = _blended(sources, lambda style, where: _gram(features[style][layer][0], where))
+        if mirrored is not None:
+            mirror = _blended(sources, lambda style, where: _mirrored_gram(mirrored[style][layer][0], where))
+            tolerances.append(gram_distance(mirror, target, config.normalisation))
         regions.append(region)
-        targets.append(_weakened(target, partial(_gram, content_features, region), strength))
+        targets.append(_weakened(target, partial(_gram, content_features, region), config.strength))
         kept.append(index)
     stacked = torch.stack(targets) if targets else content.image.new_zeros(0)
-    return _StyleLayer(regions, stacked, shares[kept], left_out)
+    return _StyleLayer(regions, stacked, torch.stack(tolerances) if tolerances else None, shares[kept], left_out)
 
 
 def _color_targets(
@@ -261,6 +277,11 @@ def _sources_at(
 
 def _gram(features: Tensor, region: Region) -> Tensor:
     return masked_grams(features, [region])[0]
+
+
+def _mirrored_gram(features: Tensor, region: Region) -> Tensor:
+    """Return the Gram matrix of a region, from features of the mirror image."""
+    return _gram(features.flip(2), region)
 
 
 def _blended(sources: Sequence[tuple[Source, Region]], statistic: Callable[[int, Region], Tensor]) -> Tensor:

@@ -44,11 +44,11 @@ def soft_matte(masks: NDArray[np.float32], laplacian: scipy.sparse.csr_matrix) -
         return np.ones_like(masks)
     height, width = masks.shape[1:]
     radius = max(1, round(_BAND * max(height, width)))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     winner = masks.argmax(0)
     sure = np.zeros((height, width), dtype=bool)
     for index in range(len(masks)):
-        sure |= cv2.erode((winner == index).astype(np.uint8), kernel).astype(bool)
+        depth = cv2.distanceTransform((winner == index).astype(np.uint8), cv2.DIST_L2, 5)
+        sure |= depth > min(radius, 0.5 * float(depth.max()))  # half of a region narrower than the band is sure
     weight = np.where(sure, _SURE, _UNSURE).ravel()
     system = (laplacian + scipy.sparse.diags_array(weight)).tocsr()
     scaling = scipy.sparse.diags_array(1.0 / system.diagonal())

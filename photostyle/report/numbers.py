@@ -46,7 +46,15 @@ class Yardstick:
 
     def __init__(self, segmented: Problem, unsegmented: Problem, config: TransferConfig, size: tuple[int, int]) -> None:
         plain = replace(
-            config, normalisation="relative", content_weight=1.0, style_weight=1.0, tv_weight=0.0, matting_weight=1.0
+            config,
+            normalisation="relative",
+            content_weight=1.0,
+            style_weight=1.0,
+            tv_weight=0.0,
+            matting_weight=1.0,
+            edge_weight=0.0,
+            color_weight=0.0,
+            gamut_weight=0.0,
         )
         self.size, self.device = size, segmented.device
         self.regions = build_stage(segmented, Stage("photorealism", size, 1), plain)[0]

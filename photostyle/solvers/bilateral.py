@@ -1,13 +1,14 @@
 """The affine field: colour maps on a bilateral grid for each region, and the picture that they make of a content.
 
-Every pixel of the result is an affine function of the content's colour there, x = A·[I; 1]. The twelve numbers of A
-are read ("sliced", Chen, Paris & Durand 2007) from a coarse grid over place and tone, one grid a region, blended by
-the regions' soft masks:
+Every pixel of the result is an affine function of the content's colour and local contrast there, x = A·[I; d; 1]. The
+fifteen numbers of A are read ("sliced", Chen, Paris & Durand 2007) from a coarse grid over place and tone, one grid a
+region, blended by the regions' soft masks:
 
     A(p) = Σ_k m_k(p) Σ_c w_c(p) G_k(c)
 
 with trilinear weights w_c over the eight grid points c around (column, row, luma) of p. Neighbours of like colour get
-like maps, so that edges stay the content's own: a field this coarse can't paint, smear or draw. (Gharbi et al. 2017
+like maps, so that edges stay the content's own: a field this coarse can't paint, smear or draw. The local contrast d
+lets it make texture stronger or weaker without touching the colours around. (Gharbi et al. 2017
 predict such grids; here they are optimised.) The weights are a sparse matrix, since slicing is linear in the grid.
 """
 
@@ -23,12 +24,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["LUMA", "Slicer", "Stiffness", "apply_maps", "field_of", "region_slice", "resampled", "smoothness"]
+from photostyle.images.guided import LUMA, local_contrast
 
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the tone of a pixel (ITU-R BT.601)."""
+__all__ = [
+    "NUMBERS",
+    "Slicer",
+    "Stiffness",
+    "apply_maps",
+    "field_of",
+    "normalised",
+    "region_slice",
+    "resampled",
+    "smoothness",
+]
 
-_LEAST_MASK = 1e-3  # a smaller share of a region in a pixel is none
+NUMBERS = 15
+"""Of an affine map: three rows [red green blue contrast | 1]."""
+
+
+_LEAST_MASK = 2e-3  # a smaller share of a region in a pixel is none
 
 
 def field_of(maps: NDArray[np.floating[Any]], tones: int, cells: int) -> Tensor:
@@ -37,23 +51,37 @@ def field_of(maps: NDArray[np.floating[Any]], tones: int, cells: int) -> Tensor:
     Parameters
     ----------
     maps : ndarray, shape (K, 3, 4)
-        Rows [a_r a_g a_b | b] of the region's affine map.
+        Rows [a_r a_g a_b | b] of the region's affine map of colours; local contrast is left as it is.
     tones, cells : int
         Grid points along luma, and along each side of the picture; at least 2.
 
     Returns
     -------
-    Tensor of float32, shape (K, tones, cells, cells, 12)
+    Tensor of float32, shape (K, tones, cells, cells, 15)
     """
-    flat = torch.from_numpy(np.asarray(maps, dtype=np.float32)).reshape(len(maps), 1, 1, 1, 12)
+    full = np.insert(np.asarray(maps, dtype=np.float32), 3, 0.0, axis=2)
+    flat = torch.from_numpy(full).reshape(len(maps), 1, 1, 1, NUMBERS)
     return flat.repeat(1, tones, cells, cells, 1)
 
 
 def resampled(field: Tensor, tones: int, cells: int) -> Tensor:
-    """Bring a field, shape (K, D, N, N, 12), to another number of grid points, by trilinear interpolation."""
+    """Bring a field, shape (K, D, N, N, 15), to another number of grid points, by trilinear interpolation."""
     planes = field.permute(0, 4, 1, 2, 3)
     finer = nn.functional.interpolate(planes, (tones, cells, cells), mode="trilinear", align_corners=True)
     return finer.permute(0, 2, 3, 4, 1).contiguous()
+
+
+def normalised(masks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Clip masks, shape (K, H, W), to [0, 1], make the smallest shares none, and let the rest sum to one."""
+    kept = np.where(masks > _LEAST_MASK, np.minimum(masks, 1), 0).astype(np.float32)
+    kept[0] += kept.sum(0) == 0
+    kept /= kept.sum(0)
+    return kept
+
+
+def map_inputs(content: NDArray[np.float32], contrast: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what an affine map takes, [red green blue contrast 1] of each pixel, shape (H, W, 5)."""
+    return np.dstack([content, contrast, np.ones_like(contrast)])
 
 
 def region_slice(
@@ -80,8 +108,8 @@ def region_slice(
         The pixels, row by row, at which the mask is more than nothing.
     """
     rows, columns = mask.shape
-    pixels = np.flatnonzero(mask > _LEAST_MASK)
-    luma = guide.reshape(-1, 3)[pixels] @ np.array(LUMA, dtype=np.float32)
+    pixels = np.flatnonzero(mask)
+    luma = guide.reshape(-1, 3)[pixels] @ LUMA
     y, x = np.divmod(pixels, columns)
     tone, tone_share = _between(luma, tones)
     row, row_share = _between((y + np.float32(top + 0.5)) / np.float32(height or rows), cells)
@@ -152,19 +180,19 @@ class Slicer:
             parts.append(scatter @ weights)
         self.matrix = scipy.sparse.csr_matrix(scipy.sparse.hstack(parts, format="csr"))
         self.transposed = scipy.sparse.csr_matrix(self.matrix.T)
-        self.colors = torch.from_numpy(np.ascontiguousarray(content.reshape(-1, 3))).to(device)
+        self.inputs = torch.from_numpy(map_inputs(content, local_contrast(content)).reshape(-1, 5)).to(device)
 
     def __call__(self, field: Tensor) -> Tensor:
-        """Return the picture, shape (1, 3, H, W), of a field, shape (K, D, N, N, 12); not clipped."""
-        maps: Tensor = _SparseProduct.apply(field.reshape(-1, 12), self.matrix, self.transposed)
-        maps = maps.view(-1, 3, 4)
-        colors = (maps[:, :, :3] @ self.colors.to(maps)[:, :, None])[:, :, 0] + maps[:, :, 3]
+        """Return the picture, shape (1, 3, H, W), of a field, shape (K, D, N, N, 15); not clipped."""
+        maps: Tensor = _SparseProduct.apply(field.reshape(-1, NUMBERS), self.matrix, self.transposed)
+        colors = maps.view(-1, 3, 5) @ self.inputs.to(maps)[:, :, None]
         return colors.view(*self.shape, 3).permute(2, 0, 1)[None]
 
 
 def apply_maps(
     field: NDArray[np.float32],
     content: NDArray[np.float32],
+    contrast: NDArray[np.float32],
     masks: Sequence[NDArray[np.float32]],
     top: int = 0,
     height: int = 0,
@@ -173,8 +201,10 @@ def apply_maps(
 
     Parameters
     ----------
-    field : ndarray, shape (K, D, N, N, 12)
+    field : ndarray, shape (K, D, N, N, 15)
     content : ndarray, shape (H, W, 3)
+    contrast : ndarray, shape (H, W)
+        The same rows of the whole content's :func:`photostyle.images.guided.local_contrast`.
     masks : sequence of K ndarray, shape (H, W)
     top, height : int
         See :func:`region_slice`.
@@ -185,12 +215,12 @@ def apply_maps(
         Not clipped.
     """
     tones, cells = field.shape[1:3]
-    flat = content.reshape(-1, 3)
-    result = np.zeros_like(flat)
+    inputs = map_inputs(content, contrast).reshape(-1, 5)
+    result = np.zeros((len(inputs), 3), dtype=np.float32)
     for grid, mask in zip(field, masks, strict=True):
         weights, pixels = region_slice(content, mask, tones, cells, top, height)
-        maps = (weights @ grid.reshape(-1, 12)).reshape(-1, 3, 4)
-        result[pixels] += np.einsum("pij,pj->pi", maps[:, :, :3], flat[pixels]) + maps[:, :, 3]
+        maps = (weights @ grid.reshape(-1, NUMBERS)).reshape(-1, 3, 5)
+        result[pixels] += np.einsum("pij,pj->pi", maps, inputs[pixels])
     return result.reshape(content.shape)
 
 
@@ -203,20 +233,20 @@ class Stiffness:
     bend: float
 
 
-def smoothness(field: Tensor, colors: Tensor, metrics: Tensor, shares: Tensor, stiffness: Stiffness) -> Tensor:
+def smoothness(field: Tensor, inputs: Tensor, metrics: Tensor, shares: Tensor, stiffness: Stiffness) -> Tensor:
     r"""Return how unevenly a field's maps change from place to place and from tone to tone.
 
     Differences D of neighbouring maps, and differences of these, are measured by what they do to the region's own
-    colours, in the region's own metric: :math:`E \|M D [I; 1]\|^2`. First differences keep neighbours alike; second
+    colours, in the region's own metric: :math:`E \|M D [I; d; 1]\|^2`. First differences keep neighbours alike; second
     ones (the bending energy of a thin plate) cost a ramp across the picture nothing and a spot much. Both are
     multiplied by the number of steps along their axis, so that a finer grid costs the same. Cells that no pixel looks
     at are filled smoothly from their neighbours.
 
     Parameters
     ----------
-    field : Tensor, shape (K, D, N, N, 12)
-    colors : Tensor, shape (K, 4, 4)
-        Lower Cholesky factors of the second moments E [I; 1] [I; 1]ᵀ of each region's colours.
+    field : Tensor, shape (K, D, N, N, 15)
+    inputs : Tensor, shape (K, 5, 5)
+        Lower Cholesky factors of the second moments E [I; d; 1] [I; d; 1]ᵀ of each region.
     metrics : Tensor, shape (K, 3, 3)
         M of each region.
     shares : Tensor, shape (K,)
@@ -228,8 +258,8 @@ def smoothness(field: Tensor, colors: Tensor, metrics: Tensor, shares: Tensor, s
     Tensor, shape ()
         Zero for a field of one map a region, never negative.
     """
-    maps = field.view(*field.shape[:4], 3, 4)
-    effect = metrics[:, None, None, None] @ maps @ colors[:, None, None, None]
+    maps = field.view(*field.shape[:4], 3, 5)
+    effect = metrics[:, None, None, None] @ maps @ inputs[:, None, None, None]
     total = torch.zeros_like(shares)
     for axis, weight in ((1, stiffness.tone), (2, stiffness.place), (3, stiffness.place)):
         steps = field.shape[axis] - 1

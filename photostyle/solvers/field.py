@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from photostyle.images import fit_longest_side, resize
+from photostyle.images.guided import local_contrast
 from photostyle.images.local_affine import apply_affine, fit_affine, lifted_rows
 from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.total import Objective
 from photostyle.regions.labels import area_average
 from photostyle.regions.matte import soft_matte
-from photostyle.solvers.bilateral import Slicer, Stiffness, apply_maps, field_of, resampled, smoothness
+from photostyle.solvers.bilateral import Slicer, Stiffness, apply_maps, field_of, normalised, resampled, smoothness
 from photostyle.solvers.statistics import Moments, blend, moments, transport_map
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["continued_field", "field_objective", "mattes_of", "paint", "region_moments", "start_field"]
 
-_STIFFNESS = Stiffness(place=1.0, tone=0.1, bend=0.02)
+_STIFFNESS = Stiffness(place=1.0, tone=0.02, bend=0.002)
 _SPREAD = 0.05  # squared colour units: variance of brightness in a picture of full contrast
 _LEAST_SPREAD = 1e-4  # least variance along any axis of a style's colours, for the metric
 _MATTE_EPSILON = 1e-5  # the Matting Laplacian's ε for mattes: its usual one sees noise as texture
 _FLAT = 1e-3  # squared colour units, added to the covariance in which differences of maps are measured
+_CONTRAST = 0.03  # what the square of local contrast counts, in the same
 _LIFT_RADIUS, _LIFT_EPSILON = 3, 1e-4  # of the guided filter by which mattes are carried to a larger content
 _IDENTITY = np.eye(3, 4)
 
@@ -94,7 +96,7 @@ def start_field(problem: Problem, size: tuple[int, int], tones: int, cells: int,
 
     Returns
     -------
-    Tensor, shape (K, tones, cells, cells, 12)
+    Tensor, shape (K, tones, cells, cells, 15)
     """
     own, theirs = region_moments(problem, size)
     maps = [
@@ -106,7 +108,9 @@ def start_field(problem: Problem, size: tuple[int, int], tones: int, cells: int,
 
 def continued_field(previous: Tensor, tones: int, cells: int) -> Tensor:
     """Return the field of the stage before on a grid of another size."""
-    return previous if previous.shape[1:3] == (tones, cells) else resampled(previous, tones, cells)
+    if previous.shape[1:3] == (tones, cells):
+        return previous
+    return resampled(previous.cpu(), tones, cells).to(previous.device)  # not every device can, and it is small
 
 
 def field_objective(
@@ -132,11 +136,11 @@ def field_objective(
     Returns
     -------
     Objective
-        Of tensors of shape (K, tones, cells, cells, 12).
+        Of tensors of shape (K, tones, cells, cells, 15).
     """
     size = (content.shape[1], content.shape[0])
     assert problem.mattes is not None
-    mattes = np.stack([area_average(matte, size) for matte in problem.mattes])
+    mattes = normalised(np.stack([area_average(matte, size) for matte in problem.mattes]))
     slicer = Slicer(content, mattes, *grid, problem.device)
     own, theirs = region_moments(problem, size)
     factors = _on(np.stack([_factor(each) for each in own]), problem.device)
@@ -160,7 +164,7 @@ def paint(
 
     Parameters
     ----------
-    field : ndarray, shape (K, D, N, N, 12)
+    field : ndarray, shape (K, D, N, N, 15)
     problem : Problem
         With mattes, which are carried over to this size by local affine maps of the content's colours.
     content : ndarray, shape (H, W, 3)
@@ -177,20 +181,23 @@ def paint(
     height, width = content.shape[:2]
     small = resize(problem.content, (problem.mattes.shape[2], problem.mattes.shape[1]))
     maps = fit_affine(small, problem.mattes.transpose(1, 2, 0), _LIFT_RADIUS, _LIFT_EPSILON)
+    contrast = local_contrast(content)
     result = np.empty_like(content)
     for top, local in lifted_rows(maps, (width, height)):
         rows = slice(top, top + len(local))
-        mattes = np.clip(apply_affine(local, content[rows]), 0, 1)
-        mattes /= np.maximum(mattes.sum(2, keepdims=True), 1e-6)
-        result[rows] = apply_maps(field, content[rows], list(np.moveaxis(mattes, 2, 0)), top, height)
+        mattes = normalised(np.moveaxis(apply_affine(local, content[rows]), 2, 0))
+        result[rows] = apply_maps(field, content[rows], contrast[rows], list(mattes), top, height)
         on_rows(top + len(local), height)
     return np.clip(result, 0, 1, out=result)
 
 
 def _factor(own: Moments) -> NDArray[np.float64]:
-    """Return the lower Cholesky factor of a region's second moments; even a flat region's has full rank."""
-    ridged = replace(own, covariance=own.covariance + _FLAT * np.eye(3))
-    return np.asarray(np.linalg.cholesky(ridged.second()))
+    """Return the lower Cholesky factor of the second moments of what a region's maps take, which never vanish."""
+    colors = replace(own, covariance=own.covariance + _FLAT * np.eye(3)).second()
+    second = np.zeros((5, 5))
+    second[np.ix_([0, 1, 2, 4], [0, 1, 2, 4])] = colors
+    second[3, 3] = _CONTRAST
+    return np.asarray(np.linalg.cholesky(second))
 
 
 def _metric(style: Moments) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from photostyle.solvers.start import start_picture
 
 __all__ = ["Checkpoint", "Solution", "solve"]
 
-_FIELD_DIMENSIONS = 5  # a field is (K, D, N, N, 12), pixels are (1, 3, H, W)
+_FIELD_DIMENSIONS = 5  # a field is (K, D, N, N, 15), pixels are (1, 3, H, W)
 _STATISTICS = (2, 2)  # tones and cells of the field of statistics, one map a region
 
 
@@ -50,7 +50,7 @@ class Solution:
     image : ndarray of float32, shape (h, w, 3), or None
         The best picture, clipped to [0, 1], at the size of the last stage; None if nothing was reached, or if what was
         reached is a field.
-    field : ndarray of float32, shape (K, D, N, N, 12), or None
+    field : ndarray of float32, shape (K, D, N, N, 15), or None
         The best affine field, where the run ended in one.
     history : list of dict
         For each iteration its number, stage, size and losses.
@@ -152,7 +152,8 @@ class _Run:
         while self.index < len(self.stages):
             stage = self.stages[self.index]
             config = affine_start(self.config) if stage.grid and self.config.solver == "pixels" else self.config
-            self.objective, content, style = objective, _, _ = build_stage(self.problem, stage, config)
+            objective, content, style = build_stage(self.problem, stage, config)
+            self.objective = objective
             for note in objective.notes:
                 self._note(note)
             if self.level is None:

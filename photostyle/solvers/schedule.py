@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from photostyle.config import TransferConfig
 from photostyle.images import fit_longest_side
 
-__all__ = ["COARSEST", "FIELD_SIZE", "Stage", "plan"]
+__all__ = ["COARSEST", "FIELD_SIZE", "Stage", "field_size", "plan"]
 
 COARSEST = 128
 """The schedule begins at the first size, halving from the result's, whose half would be below this."""
@@ -69,7 +70,7 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     Returns
     -------
     list of Stage
-        Their iterations sum to ``config.iterations``.
+        Their iterations sum to ``config.iterations``; none for statistics.
     """
     iterations = config.iterations
     assert iterations is not None
@@ -81,14 +82,19 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     sizes = [size] if single else _sizes(size)
     last = "photorealism" if config.matting_weight else "style"
     if config.start == "affine":
-        small = fit_longest_side(size, min(FIELD_SIZE, max(size)))
-        first = _field_stages(small, max(1, round(_FIELD_SHARE * iterations)), single)
+        first = _field_stages(field_size(size), max(1, round(_FIELD_SHARE * iterations)), single)
     elif config.mode == "photo" and last == "photorealism" and iterations > 1:
         first = _split("style", sizes, max(1, round(_STYLE_SHARE * iterations)))
     else:
         return _split(last, sizes, iterations)
     left = iterations - sum(stage.iterations for stage in first)
     return [*first, *(_split(last, sizes[1:] or sizes, left) if left else [])]
+
+
+def field_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size at which a field ends that is optimised for pictures of a size; small ones keep theirs."""
+    least = math.ceil(_LEAST_SIDE * max(size) / min(size))
+    return fit_longest_side(size, min(max(size), max(least, FIELD_SIZE)))
 
 
 def _field_stages(size: tuple[int, int], iterations: int, single: bool) -> list[Stage]:
