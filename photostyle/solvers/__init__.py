@@ -1,1 +1,1 @@
-"""Solvers: the coarse-to-fine schedule, the optimisation over pixels, checkpoints."""
+"""Solvers: the schedule, the optimisation over pixels or over an affine field, its closed-form start, checkpoints."""
