@@ -256,10 +256,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     filled = replace(config, **missing)
     if not any((filled.content_weight, filled.style_weight, filled.color_weight)):
-        raise UsageError(
-            "--content-weight, --style-weight and --color-weight are all 0 (--content-weight and --color-weight "
-            "by default, in some modes), but one must be above 0"
-        )
+        raise UsageError("--content-weight, --style-weight and --color-weight are all 0, but one must be above 0")
     return filled
 
 

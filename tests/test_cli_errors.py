@@ -167,7 +167,7 @@ def test_region_options_that_contradict_each_other(shop, arguments, words):
         (["--style-weight", "inf"], ["--style-weight is inf"]),
         (["--tv-weight", "-1"], ["--tv-weight is -1"]),
         (["--matting-weight", "x"], ["'--matting-weight'"]),
-        (["--content-weight", "0", "--style-weight", "0"], ["both 0"]),
+        (["--content-weight", "0", "--style-weight", "0"], ["all 0"]),
         (["--learning-rate", "0"], ["--learning-rate is 0", "above 0"]),
         (["--noise-share", "1.5"], ["--noise-share is 1.5", "between 0 and 1"]),
         (["--style-weights", "1,2"], ["--style-weights has 2 values"]),
