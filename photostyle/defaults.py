@@ -13,7 +13,7 @@ _AFFINE: dict[str, Any] = {
     "style_weight": 9.0,
     "tv_weight": 0.0,
     "matting_weight": 160.0,
-    "edge_weight": 8.5,
+    "edge_weight": 8.0,
     "color_weight": 130.0,
     "gamut_weight": 10.0,
     "field_weight": 0.1,
