@@ -12,13 +12,13 @@ _AFFINE: dict[str, Any] = {
     "content_weight": 0.0,
     "style_weight": 9.0,
     "tv_weight": 0.0,
-    "matting_weight": 160.0,
-    "edge_weight": 8.0,
+    "matting_weight": 200.0,
+    "edge_weight": 12.0,
     "color_weight": 130.0,
     "gamut_weight": 10.0,
-    "field_weight": 0.1,
+    "field_weight": 0.4,
     "smoothing": 0.0,
-    "iterations": 90,
+    "iterations": 60,
     "solve_size": 256,
     "style_layer_weights": (1.0, 1.0, 1.0, 1.0, 1.0),
 }
@@ -69,11 +69,11 @@ PAPERS: dict[str, Any] = {"content_weight": 1.0, "style_weight": 10.0, "tv_weigh
 """What the normalisation "papers" changes."""
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "day-to-night": {"edge_weight": 14.0, "field_weight": 0.3},  # walls aren't swallowed, lights stay lit
-    "season": {"color_weight": 250.0, "field_weight": 0.2},  # leaves change their colour as a whole
-    "weather": {"edge_weight": 10.0, "field_weight": 0.5},  # large flat skies
-    "haze": {"matting_weight": 40.0, "field_weight": 0.5},  # little contrast, which has to grow evenly
-    "monochrome": {"color_weight": 400.0, "field_weight": 0.3},  # no tint is left
-    "still-life": {"edge_weight": 11.0, "field_weight": 0.3},  # objects stay whole
+    "day-to-night": {"edge_weight": 20.0, "field_weight": 1.0},  # walls aren't swallowed, lights stay lit
+    "season": {"color_weight": 250.0, "field_weight": 0.8},  # leaves change their colour as a whole
+    "weather": {"edge_weight": 15.0, "field_weight": 1.5},  # large flat skies
+    "haze": {"matting_weight": 50.0, "field_weight": 1.5},  # little contrast, which has to grow evenly
+    "monochrome": {"color_weight": 400.0, "field_weight": 1.0},  # no tint is left
+    "still-life": {"edge_weight": 16.0, "field_weight": 1.0},  # objects stay whole
 }
 """What a preset of photo mode changes."""

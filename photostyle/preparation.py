@@ -22,7 +22,7 @@ from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Wishes, match_labels
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
-from photostyle.solvers.field import mattes_of
+from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size
 from photostyle.values import pairs
@@ -152,10 +152,10 @@ def prepare(
             raise UsageError(f"--{kind}-layer-weights has {len(weights)} values, but there are {len(layers)} layers")
     content = resize(picture.rgb, solve_size)
     masks = regions.content.resized(solve_size)
-    mattes = None
+    rgbs, space = [style.rgb for style in styles], None
     if config.solver != "pixels" or config.start == "affine":
-        mattes = mattes_of(content, masks.masks, field_size(solve_size))
-    problem = Problem(content, masks, [s.rgb for s in styles], regions.styles, assignments, backbone, device, mattes)
+        space = field_space(content, masks, rgbs, regions.styles, assignments, field_size(solve_size), device)
+    problem = Problem(content, masks, rgbs, regions.styles, assignments, backbone, device, space)
     return Prepared(
         problem,
         picture,

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -142,19 +142,26 @@ def ablation(pairs: Sequence[Pair], output: Path, masks: str, options: Sequence[
         )
 
 
-def sizes(pair: Pair, megapixels: Sequence[float], output: Path, options: Sequence[str]) -> None:
-    """Stylise one pair at several sizes of the content."""
-    print("| megapixels | size | seconds | of them optimising | peak GB |\n|---|---|---|---|---|", flush=True)
+def sizes(pair: Pair, megapixels: Sequence[float], output: Path, masks: str, options: Sequence[str]) -> None:
+    """Stylise one pair at several sizes of the content; how far each result, scaled down, is from the first."""
+    print("| megapixels | size | seconds | of them optimising | peak GB | mean difference of 255 |", flush=True)
+    print("|---|---|---|---|---|---|", flush=True)
+    first: Image.Image | None = None
     with Image.open(pair.content) as image, tempfile.TemporaryDirectory() as folder:
         picture = image.convert("RGB")
         for each in megapixels:
             factor = (each * 1e6 / (picture.width * picture.height)) ** 0.5
             size = (round(picture.width * factor), round(picture.height * factor))
-            large = Path(folder) / "content.jpg"
-            picture.resize(size, Image.Resampling.LANCZOS).save(large, quality=95)
-            result = output / f"{each:g}mp.jpg"
-            seconds, solving, memory = run(Pair("", large, pair.style, None, None), result, "auto", options)
-            print(f"| {each:g} | {size[0]}×{size[1]} | {seconds:.0f} | {solving:.0f} | {memory:.1f} |", flush=True)
+            large = Path(folder) / "content.png"
+            picture.resize(size, Image.Resampling.LANCZOS).save(large, compress_level=1)
+            result = output / f"{each:g}mp.png"
+            seconds, solving, memory = run(replace(pair, content=large), result, masks, options)
+            with Image.open(result) as found:
+                first = first or found.convert("RGB")
+                small = found.convert("RGB").resize(first.size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+            difference = np.abs(np.asarray(small, dtype=float) - np.asarray(first, dtype=float)).mean()
+            cells = (f"{each:g}", f"{size[0]}×{size[1]}", f"{seconds:.0f}", f"{solving:.0f}", f"{memory:.1f}")
+            print(f"| {' | '.join(cells)} | {difference:.1f} |", flush=True)
 
 
 def _cell(scores: dict[str, float]) -> str:
@@ -184,7 +191,8 @@ def main() -> None:
     pairs = pairs_of(arguments.folder, [name for name in arguments.pairs.split(",") if name])
     print(f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}", flush=True)
     if arguments.sizes:
-        sizes(pairs[0], [float(each) for each in arguments.sizes.split(",")], arguments.output, options)
+        megapixels = [float(each) for each in arguments.sizes.split(",")]
+        sizes(pairs[0], megapixels, arguments.output, arguments.masks, options)
     elif arguments.ablation:
         ablation(pairs, arguments.output, arguments.masks, options)
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import tiny_weights
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -39,6 +40,12 @@ def natural() -> NDArray[np.float64]:
     with Image.open(SAMPLES / "montStMichel.webp") as image:
         small = image.convert("RGB").resize((26, 19), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float64) / 255
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of weights of a tiny VGG."""
+    return str(tiny_weights(tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from photostyle.solvers.bilateral import (
     resampled,
     smoothness,
 )
+from photostyle.solvers.field import FieldSpace
 
 TONES, CELLS = 3, 4
 
@@ -139,19 +140,8 @@ def test_a_finer_grid_holds_the_same_field(field, content, masks):
 STIFF = Stiffness(place=1.0, tone=0.5, bend=0.1)
 
 
-def factors(count=2):
-    return torch.linalg.cholesky(torch.eye(5, dtype=torch.float64) + 0.5).expand(count, 5, 5)
-
-
-def plain(count=2):
-    return torch.eye(3, dtype=torch.float64).expand(count, 3, 3)
-
-
-def cost(field, stiffness=STIFF, metrics=None):
-    shares = torch.ones(len(field), dtype=torch.float64) / len(field)
-    return float(
-        smoothness(field, factors(len(field)), plain(len(field)) if metrics is None else metrics, shares, stiffness)
-    )
+def cost(field, stiffness=STIFF):
+    return float(smoothness(field, torch.ones(len(field), dtype=torch.float64) / len(field), stiffness))
 
 
 def test_smoothness_is_zero_for_one_map_a_region_only(field):
@@ -159,20 +149,25 @@ def test_smoothness_is_zero_for_one_map_a_region_only(field):
     assert cost(field.double()) > 0
 
 
-def test_smoothness_is_what_differences_do_to_colours(rng):
+def test_smoothness_of_whitened_coordinates_is_what_differences_do_to_colours(rng):
     """Against samples: the mean squared change, in the metric, of colours with the given second moments."""
     extended = np.column_stack([rng.random((5000, 4)), np.ones(5000)])
     factor = np.linalg.cholesky(extended.T @ extended / 5000)
     metric = rng.normal(size=(3, 3))
+    space = FieldSpace(
+        mattes=np.ones((1, 4, 4), np.float32),
+        shares=torch.ones(1, dtype=torch.float64),
+        maps=np.eye(3, 4)[None],
+        inputs=torch.from_numpy(factor)[None],
+        outputs=torch.from_numpy(metric)[None],
+    )
     field = torch.from_numpy(rng.normal(size=(1, 2, 2, 2, NUMBERS)))
     field[:, 1] = field[:, 0]  # no difference along tone
     field[:, :, 1] = field[:, :, 0]  # none from row to row
     difference = (field[0, 0, 0, 1] - field[0, 0, 0, 0]).numpy().reshape(3, 5)
     expected = ((extended @ difference.T @ metric.T) ** 2).sum(1).mean()
-    found = smoothness(
-        field, torch.from_numpy(factor)[None], torch.from_numpy(metric)[None], torch.ones(1, dtype=torch.float64), STIFF
-    )
-    assert float(found) == pytest.approx(expected)
+    assert float(smoothness(space.coordinates(field), space.shares, STIFF)) == pytest.approx(expected)
+    torch.testing.assert_close(space.field(space.coordinates(field)), field)
 
 
 def test_a_ramp_costs_the_same_on_a_finer_grid():
@@ -184,7 +179,7 @@ def test_a_ramp_costs_the_same_on_a_finer_grid():
 
 def test_regions_count_by_their_share(field):
     shares = torch.tensor([0.2, 0.8], dtype=torch.float64)
-    both = smoothness(field.double(), factors(), plain(), shares, STIFF)
+    both = smoothness(field.double(), shares, STIFF)
     each = [cost(part[None].double()) for part in field]
     assert float(both) == pytest.approx(0.2 * each[0] + 0.8 * each[1])
 
@@ -216,4 +211,4 @@ def test_a_ramp_does_not_bend_but_a_spot_does():
 def test_gradcheck_of_smoothness():
     field = torch.randn(2, 2, 3, 3, NUMBERS, dtype=torch.float64, requires_grad=True)
     shares = torch.tensor([0.4, 0.6], dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda f: smoothness(f, factors(), plain(), shares, STIFF), (field,))
+    assert torch.autograd.gradcheck(lambda f: smoothness(f, shares, STIFF), (field,))

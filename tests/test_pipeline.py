@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import LAYERS, SAMPLES, Log, halves, image, indexed_mask, picture, tiny_weights
+from helpers import LAYERS, SAMPLES, Log, halves, image, indexed_mask, picture
 from PIL import Image
 
 import photostyle
@@ -28,11 +28,6 @@ from photostyle.images import read_picture
 from photostyle.report.numbers import Yardstick
 
 CONTENT, STYLE, OTHER = picture(64, 48, 1), picture(52, 44, 2), picture(44, 60, 3)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return str(tiny_weights(tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The guided filter against a brute force, its properties, and edges that come out."""
+"""Masks made sharp against the picture: their sums, their order, and edges that come out."""
 
 from __future__ import annotations
 
@@ -6,43 +6,12 @@ import numpy as np
 import pytest
 from helpers import picture
 
-from photostyle.regions.segmentation import guided as module
 from photostyle.regions.segmentation.guided import refine, upsample
 
 
 def soft(labels: int, height: int, width: int, seed: int = 0):
     p = np.random.default_rng(seed).random((labels, height, width)).astype(np.float32)
     return p / p.sum(0)
-
-
-def guided(guide, mask, radius, epsilon):
-    """He et al. 2013, eqs. 13-16, window by window; windows reach over a mirrored border."""
-    height, width = mask.shape
-    pad = ((radius, radius), (radius, radius))
-    big_guide = np.pad(guide.astype(np.float64), (*pad, (0, 0)), mode="symmetric")
-    big_mask = np.pad(mask.astype(np.float64), pad, mode="symmetric")
-    size = 2 * radius + 1
-    a, b = np.zeros((height, width, 3)), np.zeros((height, width))
-    for y in range(height):
-        for x in range(width):
-            colours = big_guide[y : y + size, x : x + size].reshape(-1, 3)
-            values = big_mask[y : y + size, x : x + size].ravel()
-            centred = colours - colours.mean(0)
-            covariance = centred.T @ centred / len(values)
-            a[y, x] = np.linalg.solve(covariance + epsilon * np.eye(3), centred.T @ values / len(values))
-            b[y, x] = values.mean() - a[y, x] @ colours.mean(0)
-    big_a, big_b = np.pad(a, (*pad, (0, 0)), mode="symmetric"), np.pad(b, pad, mode="symmetric")
-    mean_a = np.array([[big_a[y : y + size, x : x + size].mean((0, 1)) for x in range(width)] for y in range(height)])
-    mean_b = np.array([[big_b[y : y + size, x : x + size].mean() for x in range(width)] for y in range(height)])
-    return mean_a, mean_b
-
-
-def test_the_maps_are_those_of_the_brute_force():
-    guide, mask = picture(13, 11), soft(2, 11, 13)[0]
-    a, b = module._Maps(guide, 2)(mask)
-    wanted_a, wanted_b = guided(guide, mask, 2, module._EPSILON)
-    np.testing.assert_allclose(a, wanted_a, atol=2e-4)
-    np.testing.assert_allclose(b, wanted_b, atol=2e-4)
 
 
 @pytest.mark.parametrize("size", [(40, 30), (31, 47), (1, 1), (700, 20)])

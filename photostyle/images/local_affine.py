@@ -66,7 +66,9 @@ def fit_affine(guide: _Array, target: _Array, radius: int, epsilon: float) -> ND
 
 def apply_affine(maps: _Array, guide: _Array) -> NDArray[np.float32]:
     """Apply affine maps, shape (H, W, 4, C), to a picture of shape (H, W, 3)."""
-    out: NDArray[np.float32] = np.einsum("hwij,hwi->hwj", maps[..., :3, :], guide) + maps[..., 3, :]
+    out = maps[..., 3, :] + maps[..., 0, :] * guide[..., :1]
+    for channel in (1, 2):
+        out += maps[..., channel, :] * guide[..., channel : channel + 1]
     return out.astype(np.float32, copy=False)
 
 
@@ -90,11 +92,11 @@ def lift(result: _Array, small: _Array, large: _Array, radius: int, epsilon: flo
     Returns
     -------
     ndarray of float32, shape (H, W, C)
-        Not clipped.
+        Not clipped. Its planes lie one after another in memory.
     """
     maps = fit_affine(small, result, radius, epsilon)
     height, width = large.shape[:2]
-    out = np.empty((height, width, result.shape[2]), dtype=np.float32)
+    out = np.moveaxis(np.empty((result.shape[2], height, width), dtype=np.float32), 0, 2)
     for top, local in lifted_rows(maps, (width, height)):
         out[top : top + len(local)] = apply_affine(local, large[top : top + len(local)])
     return out
@@ -128,4 +130,4 @@ def lifted_rows(maps: _Array, size: tuple[int, int]) -> Iterator[tuple[int, NDAr
             continue
         box = (0.0, top * scale, float(maps.shape[1]), (top + rows) * scale)
         resized = [np.asarray(plane.resize((width, rows), Image.Resampling.BILINEAR, box=box)) for plane in planes]
-        yield top, np.stack(resized, axis=-1).reshape(rows, width, *maps.shape[2:])
+        yield top, np.moveaxis(np.stack(resized), 0, 2).reshape(rows, width, *maps.shape[2:])

@@ -8,6 +8,7 @@ at the least cost is to match their quantiles, and a few fixed lines through Lab
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -93,11 +94,16 @@ def color_quantiles(colors: Tensor, region: Region) -> Tensor:
     -------
     Tensor, shape (LEVELS, DIRECTIONS)
     """
+    lines, levels = _lines_and_levels(colors.dtype, colors.device)
+    return weighted_quantiles(colors[region.cells] @ lines, region.weights.to(colors), levels)
+
+
+@cache
+def _lines_and_levels(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(_SEED)
     lines = torch.randn(3, DIRECTIONS, generator=generator, dtype=torch.float64)
-    lines = (lines / lines.norm(dim=0)).to(colors)
-    levels = (torch.arange(LEVELS, dtype=colors.dtype, device=colors.device) + 0.5) / LEVELS
-    return weighted_quantiles(colors[region.cells] @ lines, region.weights.to(colors), levels)
+    levels = (torch.arange(LEVELS, dtype=dtype, device=device) + 0.5) / LEVELS
+    return (lines / lines.norm(dim=0)).to(device, dtype), levels
 
 
 def color_loss(picture: Tensor, regions: Sequence[Region], targets: Sequence[Tensor], shares: Tensor) -> Tensor:

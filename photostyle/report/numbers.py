@@ -47,6 +47,8 @@ class Yardstick:
     def __init__(self, segmented: Problem, unsegmented: Problem, config: TransferConfig, size: tuple[int, int]) -> None:
         plain = replace(
             config,
+            mode="artistic",  # no tolerances
+            strength=1.0,
             normalisation="relative",
             content_weight=1.0,
             style_weight=1.0,

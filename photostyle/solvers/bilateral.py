@@ -233,22 +233,18 @@ class Stiffness:
     bend: float
 
 
-def smoothness(field: Tensor, inputs: Tensor, metrics: Tensor, shares: Tensor, stiffness: Stiffness) -> Tensor:
+def smoothness(field: Tensor, shares: Tensor, stiffness: Stiffness) -> Tensor:
     r"""Return how unevenly a field's maps change from place to place and from tone to tone.
 
-    Differences D of neighbouring maps, and differences of these, are measured by what they do to the region's own
-    colours, in the region's own metric: :math:`E \|M D [I; d; 1]\|^2`. First differences keep neighbours alike; second
-    ones (the bending energy of a thin plate) cost a ramp across the picture nothing and a spot much. Both are
-    multiplied by the number of steps along their axis, so that a finer grid costs the same. Cells that no pixel looks
-    at are filled smoothly from their neighbours.
+    Differences of neighbouring maps, and differences of these: first differences keep neighbours alike; second ones
+    (the bending energy of a thin plate) cost a ramp across the picture nothing and a spot much. Both are multiplied by
+    the number of steps along their axis, so that a finer grid costs the same. Of whitened coordinates
+    (:class:`photostyle.solvers.field.FieldSpace`) they measure what the maps do to the region's own colours,
+    :math:`E \|M\, \Delta A\, [I; d; 1]\|^2`. Cells that no pixel looks at are filled smoothly from their neighbours.
 
     Parameters
     ----------
     field : Tensor, shape (K, D, N, N, 15)
-    inputs : Tensor, shape (K, 5, 5)
-        Lower Cholesky factors of the second moments E [I; d; 1] [I; d; 1]ᵀ of each region.
-    metrics : Tensor, shape (K, 3, 3)
-        M of each region.
     shares : Tensor, shape (K,)
         Of each region in the picture.
     stiffness : Stiffness
@@ -258,12 +254,10 @@ def smoothness(field: Tensor, inputs: Tensor, metrics: Tensor, shares: Tensor, s
     Tensor, shape ()
         Zero for a field of one map a region, never negative.
     """
-    maps = field.view(*field.shape[:4], 3, 5)
-    effect = metrics[:, None, None, None] @ maps @ inputs[:, None, None, None]
     total = torch.zeros_like(shares)
     for axis, weight in ((1, stiffness.tone), (2, stiffness.place), (3, stiffness.place)):
         steps = field.shape[axis] - 1
-        first = steps * torch.diff(effect, dim=axis)
+        first = steps * torch.diff(field, dim=axis)
         total = total + weight * _mean_square(first)
         if steps > 1:
             total = total + weight * stiffness.bend * _mean_square(steps * torch.diff(first, dim=axis))
@@ -271,5 +265,5 @@ def smoothness(field: Tensor, inputs: Tensor, metrics: Tensor, shares: Tensor, s
 
 
 def _mean_square(effect: Tensor) -> Tensor:
-    """Mean over the grid of the sum of squares over colours, for each region."""
-    return effect.square().sum((-1, -2)).mean((1, 2, 3))
+    """Mean over the grid of the sum of squares of a map's numbers, for each region."""
+    return effect.square().sum(-1).mean((1, 2, 3))

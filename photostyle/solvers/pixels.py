@@ -13,6 +13,7 @@ from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError
 from photostyle.objective.total import Evaluation, Objective
 from photostyle.solvers.adam import Adam
+from photostyle.solvers.descent import GradientDescent
 from photostyle.solvers.lbfgs import LBFGS
 
 __all__ = ["LevelState", "optimise"]
@@ -57,8 +58,10 @@ def optimise(
     iterations: int,
     config: TransferConfig,
     on_iteration: Callable[[LevelState, Evaluation], None],
+    *,
+    small_steps: bool = False,
 ) -> LevelState:
-    """Minimise an objective over the pixels.
+    """Minimise an objective over the pixels, or over a field's coordinates.
 
     Parameters
     ----------
@@ -71,6 +74,8 @@ def optimise(
         Resolved: optimiser, learning rate and history.
     on_iteration : callable
         Called after each iteration; what it raises ends the run.
+    small_steps : bool
+        Whether gradient descent takes the place of L-BFGS.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def optimise(
     DivergedError
         If the loss becomes NaN or infinite, or exceeds a hundred times what it was at the start.
     """
-    optimizer = _optimizer(config)
+    optimizer = _optimizer(config, small_steps)
     if state.optimizer:
         optimizer.load_state_dict(state.optimizer)
     evaluate = _checked(objective, config)
@@ -111,10 +116,12 @@ def optimise(
     return state
 
 
-def _optimizer(config: TransferConfig) -> LBFGS | Adam:
+def _optimizer(config: TransferConfig, small_steps: bool) -> LBFGS | Adam | GradientDescent:
     assert config.learning_rate is not None
     if config.optimizer == "adam":
         return Adam(config.learning_rate)
+    if small_steps:
+        return GradientDescent(config.learning_rate)
     return LBFGS(config.learning_rate, config.history)
 
 

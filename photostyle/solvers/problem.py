@@ -19,7 +19,7 @@ from photostyle.objective.targets import ContentInput, StyleInput, build_objecti
 from photostyle.objective.total import Objective
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment
-from photostyle.solvers.field import field_objective
+from photostyle.solvers.field import FieldSpace, field_objective
 from photostyle.solvers.memory import keep_freed_memory
 from photostyle.solvers.schedule import Stage
 
@@ -42,8 +42,8 @@ class Problem:
     assignments : sequence of K Assignment
     backbone : Backbone
     device : str
-    mattes : ndarray, shape (K, h, w), or None
-        The regions' masks, fitted to the content's edges, by which the maps of an affine field are blended.
+    space : FieldSpace or None
+        What an affine field is measured and blended by, where one is wanted.
     """
 
     content: NDArray[np.float32]
@@ -53,7 +53,7 @@ class Problem:
     assignments: Sequence[Assignment]
     backbone: Backbone
     device: str = "cpu"
-    mattes: NDArray[np.float32] | None = None
+    space: FieldSpace | None = None
 
 
 def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple[Objective, Tensor, Tensor]:
@@ -91,7 +91,8 @@ def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple
         problem.backbone, ContentInput(image, masks, laplacian), styles, problem.assignments, config
     )
     if stage.grid is not None:
-        objective = field_objective(objective, problem, content, stage.grid, config)
+        assert problem.space is not None
+        objective = field_objective(objective, problem.space, content, stage.grid, config)
     return objective, image, to_tensor(resize(problem.styles[0], stage.size), device)
 
 

@@ -20,7 +20,7 @@ from photostyle.images import resize
 from photostyle.objective.total import Evaluation, Objective
 from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
-from photostyle.solvers.field import continued_field, paint, start_field
+from photostyle.solvers.field import FieldSpace, continued_field, paint
 from photostyle.solvers.pixels import LevelState, optimise
 from photostyle.solvers.problem import Problem, build_stage, to_tensor
 from photostyle.solvers.schedule import Stage
@@ -28,7 +28,7 @@ from photostyle.solvers.start import start_picture
 
 __all__ = ["Checkpoint", "Solution", "solve"]
 
-_FIELD_DIMENSIONS = 5  # a field is (K, D, N, N, 15), pixels are (1, 3, H, W)
+_FIELD_DIMENSIONS = 5  # a field, or its coordinates, is (K, D, N, N, 15), pixels are (1, 3, H, W)
 _STATISTICS = (2, 2)  # tones and cells of the field of statistics, one map a region
 
 
@@ -139,7 +139,7 @@ class _Run:
         self.solution = Solution()
         self.index = 0
         self.level: LevelState | None = None
-        self.previous: Tensor | None = None  # what the stage before ended with: pixels, or a field
+        self.previous: Tensor | None = None  # what the stage before ended with: pixels, or coordinates of a field
         self.objective: Objective | None = None
         self.began, self.before = time.monotonic(), 0.0
 
@@ -148,7 +148,7 @@ class _Run:
         if self.checkpoint is not None and self.checkpoint.resume:
             self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint))
         if not self.stages:
-            self.previous = start_field(self.problem, _matte_size(self.problem), *_STATISTICS, self.config.strength)
+            self.previous = self._space().start(*_STATISTICS, self.config.strength)
         while self.index < len(self.stages):
             stage = self.stages[self.index]
             config = affine_start(self.config) if stage.grid and self.config.solver == "pixels" else self.config
@@ -159,7 +159,7 @@ class _Run:
             if self.level is None:
                 x = self._begin(stage, content, style)
                 self.level = LevelState(x, x.clone())
-            optimise(objective, self.level, stage.iterations, config, self._on_iteration)
+            optimise(objective, self.level, stage.iterations, config, self._on_iteration, small_steps=stage.small_steps)
             if self.level.converged and self.level.iteration < stage.iterations:
                 self._note(
                     f"no lower loss can be found at {stage.size[0]}×{stage.size[1]} after "
@@ -182,7 +182,7 @@ class _Run:
         if best is None:
             return
         if best.ndim == _FIELD_DIMENSIONS:
-            self.solution.field = best.cpu().numpy()
+            self.solution.field = self._space().field(best).cpu().numpy()
         else:
             self.solution.image = resize(_to_array(best), self.stages[-1].size)
 
@@ -216,18 +216,23 @@ class _Run:
         self.before = state["elapsed"]
         self.callback(Message(f"resumed after iteration {len(self.solution.history)}"))
 
+    def _space(self) -> FieldSpace:
+        assert self.problem.space is not None
+        return self.problem.space
+
     def _begin(self, stage: Stage, content: Tensor, style: Tensor) -> Tensor:
         config, previous = self.config, self.previous
         if stage.grid is not None:
             if previous is not None:
                 return continued_field(previous, *stage.grid)
             strength = 0.0 if config.start == "content" else config.strength
-            return start_field(self.problem, stage.size, *stage.grid, strength)
+            return self._space().start(*stage.grid, strength)
         if previous is None:
             assert config.start is not None
             return start_picture(config.start, content, style, seed=config.seed, noise_share=config.noise_share)
         if previous.ndim == _FIELD_DIMENSIONS:
-            painted = paint(previous.cpu().numpy(), self.problem, resize(self.problem.content, stage.size))
+            field = self._space().field(previous).cpu().numpy()
+            painted = paint(field, self.problem, resize(self.problem.content, stage.size))
             return to_tensor(painted, self.problem.device)
         if previous.shape == content.shape:
             return previous.clone()
@@ -261,11 +266,6 @@ class _Run:
         if text not in self.solution.notes:
             self.solution.notes.append(text)
             self.callback(Message(text))
-
-
-def _matte_size(problem: Problem) -> tuple[int, int]:
-    assert problem.mattes is not None
-    return problem.mattes.shape[2], problem.mattes.shape[1]
 
 
 def _to_array(x: Tensor) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ COARSEST = 128
 
 _LEAST_SIDE = 32  # a shorter side leaves nothing of the deepest layers
 # Of an affine field: shares of the longest side, (tones, cells), and shares of the iterations.
-_FIELD_LEVELS = ((0.5, (4, 4), 0.6), (1.0, (8, 16), 0.4))
+_FIELD_LEVELS = ((0.5, (4, 4), 0.5), (1.0, (8, 16), 0.5))
 _STYLE_SHARE = 0.6  # of photo mode's iterations, for the first stage of Luan et al.
 _FIELD_SHARE = 0.3  # of the iterations of the pixel solver in photo mode
 FIELD_SIZE = 256
@@ -36,12 +36,16 @@ class Stage:
         At least one.
     grid : tuple of int or None
         (tones, cells) of an affine field; None where the pixels are optimised.
+    small_steps : bool
+        Whether gradient descent takes the place of L-BFGS, as on the coarse level of a field: what is decided there
+        shall not depend on the last digit.
     """
 
     name: str
     size: tuple[int, int]
     iterations: int
     grid: tuple[int, int] | None = None
+    small_steps: bool = False
 
     @property
     def matting(self) -> bool:
@@ -104,7 +108,9 @@ def _field_stages(size: tuple[int, int], iterations: int, single: bool) -> list[
         for share, grid, part in (_FIELD_LEVELS[-1:] if single else _FIELD_LEVELS)
     ]
     coarse = [
-        Stage("affine field", at, count, grid) for at, grid, count in levels[:-1] if min(at) >= _LEAST_SIDE and count
+        Stage("affine field", at, count, grid, small_steps=True)
+        for at, grid, count in levels[:-1]
+        if min(at) >= _LEAST_SIDE and count
     ]
     left = iterations - sum(stage.iterations for stage in coarse)
     return [*coarse, Stage("affine field", size, left, levels[-1][1])]
