@@ -199,6 +199,9 @@ class TransferConfig:
         check_weights(f"{kind}_layer_weights", weights)
 
 
+_OPTIMISED = tuple(name for name in BY_SOLVER["photo", "affine"] if name not in ("smoothing", "solve_size"))
+
+
 def option_help(name: str) -> str:
     """Return the one-line explanation of an option.
 
@@ -244,6 +247,12 @@ def resolve(config: TransferConfig) -> TransferConfig:
         **(PRESETS[config.preset] if config.preset and solver != "pixels" else {}),
         **(PAPERS if config.normalisation == "papers" else {}),
     }
+    if solver == "statistics":
+        for name in _OPTIMISED:
+            if getattr(config, name) not in (None, defaults[name]):
+                raise UsageError(
+                    f"--solver statistics optimises nothing, so {flag(name)} changes nothing: leave it out"
+                )
     if config.style_layers is not None or config.normalisation == "papers":
         del defaults["style_layer_weights"]
     starts = STARTS[config.mode, solver]

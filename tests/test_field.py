@@ -29,6 +29,8 @@ def transfer(weights):
         options = {**defaults, **options}
         if "content_mask" in options:
             del options["regions"]
+        if options.get("solver") == "statistics" and options["iterations"] == defaults["iterations"]:
+            del options["iterations"]
         return photostyle.transfer(content, style, **options)
 
     return run
@@ -251,6 +253,7 @@ def test_pixels_start_from_the_field(transfer):
         ({"strength": 1.5}, ["--strength is 1.5", "between 0 and 1"]),
         ({"solver": "magic"}, ["--solver is 'magic'", "pixels, affine, statistics"]),
         ({"field_weight": -1.0}, ["--field-weight is -1.0"]),
+        ({"solver": "statistics", "edge_weight": 3.0}, ["statistics optimises nothing", "--edge-weight"]),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_does(transfer, options, words):

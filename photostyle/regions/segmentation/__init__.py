@@ -24,7 +24,7 @@ from photostyle.regions.segmentation import cache
 from photostyle.regions.segmentation.checkpoints import identify, load_network
 from photostyle.regions.segmentation.colours import weigh_by_colour
 from photostyle.regions.segmentation.entries import load_segmenters, segmenter_entry
-from photostyle.regions.segmentation.guided import refine, upsample
+from photostyle.regions.segmentation.guided import normalise, refine, upsample
 from photostyle.regions.segmentation.islands import merge_islands
 from photostyle.regions.segmentation.network import Network
 from photostyle.regions.segmentation.trust import Trust, judge
@@ -166,7 +166,7 @@ class Segmenter:
         kept = [i for i in range(len(present)) if won[i]]
         if len(kept) < len(present):
             masks = masks[kept]
-            _normalise(masks)
+            normalise(masks)
         names = tuple(labels[present[i]] for i in kept)
         colors = {label: color for label, color in label_palette(labels).items() if label in names}
         found = LabelMasks(names, masks, colors)
@@ -178,10 +178,3 @@ def _masks(probabilities: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDAr
     masks = refine(weigh_by_colour(probabilities / probabilities.sum(0), rgb), rgb)
     merge_islands(masks)
     return masks
-
-
-def _normalise(masks: NDArray[np.float32]) -> None:
-    """Make masks sum to one, in place; where there is nothing at all, the first is."""
-    masks /= np.maximum(masks.sum(0), 1e-6)
-    masks[0] += 1 - masks.sum(0)
-    np.clip(masks, 0, 1, out=masks)
