@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from photostyle.errors import ImageError, UsageError
 from photostyle.features.hed import HED
@@ -13,6 +16,7 @@ from photostyle.images import Picture, read_picture
 from photostyle.preparation import MIN_SIDE, PictureSource
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.labels import LabelMasks
+from photostyle.regions.legend import COMMON_COLORS
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.report.scores import MEANING, PhotoScores, RegionPair
@@ -43,7 +47,8 @@ def score(
     results : sequence of the same
         Of the content's aspect, at any size.
     content_mask, style_mask : path, mapping or LabelMasks, optional
-        Label maps, as for :func:`photostyle.transfer`. Labels that both have are scored.
+        Label maps, as for :func:`photostyle.transfer`. Labels that both have are scored. Of maps in the nine common
+        colours each pixel counts as the nearest of them, without any tidying of borders.
     regions : str, optional
         "none" (everything is one region), "auto" (segmentation) or a label map FILE. By default what the masks imply,
         else "none".
@@ -82,10 +87,31 @@ def score(
     )
     for note in found.notes:
         callback(Message(note))
-    pairs = _pairs(found.content, found.styles[0])
+    theirs = found.styles[0]
+    pairs = _pairs(_as_drawn(found.content, content_mask), None if theirs is None else _as_drawn(theirs, style_mask))
     hed = HED(load_weights("vgg16", offline=offline, callback=callback))
     scorer = PhotoScores(hed, source.rgb, [target.rgb], pairs)
     return [scorer(picture.rgb) for picture in pictures]
+
+
+def _as_drawn(masks: LabelMasks, source: object) -> LabelMasks:
+    """Read a map in the nine common colours again, each pixel as the nearest of them, blurred borders too.
+
+    Regions to be optimised lose such fringes first. Scores that others publish with these maps have them, though.
+    """
+    common = set(masks.labels) <= set(COMMON_COLORS)
+    if not common or not isinstance(source, (str, os.PathLike)) or not Path(source).is_file():
+        return masks
+    height, width = masks.masks.shape[1:]
+    with Image.open(source) as image:
+        rgb = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.NEAREST), dtype=np.int32)
+    distances = np.stack([np.square(rgb - color).sum(-1) for color in COMMON_COLORS.values()])
+    nearest = distances.argmin(0)
+    present = np.unique(nearest)
+    names = list(COMMON_COLORS)
+    return LabelMasks(
+        tuple(names[index] for index in present), np.stack([nearest == index for index in present]).astype(np.float32)
+    )
 
 
 def _pairs(content: LabelMasks, style: LabelMasks | None) -> list[RegionPair]:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from photostyle.apps.cli import app
 from photostyle.errors import ImageError, RegionError, UsageError
 from photostyle.images import read_picture, resize
-from photostyle.scoring import MEANING, score
+from photostyle.regions.labels import LabelMasks
+from photostyle.scoring import MEANING, _as_drawn, score
 
 
 def small(name, size=(120, 80)):
@@ -100,6 +101,24 @@ def test_labels_in_common_count_only(masks, tmp_path):
     nothing = indexed_mask(tmp_path / "nothing.png", {0: "roof", 1: "water"}, halves(120, 80))
     with pytest.raises(RegionError, match="labels in common"):
         score(CONTENT, STYLE, [changed], content_mask=masks["content_mask"], style_mask=nothing)
+
+
+def test_maps_in_common_colours_count_as_they_are_drawn(tmp_path):
+    """A fringe of grey between black and white is a label of its own, as in scores that others publish."""
+    array = np.zeros((80, 120, 3), dtype=np.uint8)
+    array[40:] = 255
+    array[38:40] = 120
+    path = tmp_path / "map.png"
+    Image.fromarray(array).save(path)
+    drawn = LabelMasks(("black", "white"), np.stack([np.ones((80, 120)), np.zeros((80, 120))]).astype(np.float32))
+    found = _as_drawn(drawn, path)
+    assert found.labels == ("black", "white", "grey")
+    np.testing.assert_allclose([mask.mean() for mask in found.masks], [38 / 80, 40 / 80, 2 / 80])
+    named = LabelMasks(("sky",), np.ones((1, 80, 120), np.float32))
+    assert _as_drawn(named, path) is named
+    assert _as_drawn(drawn, None) is drawn
+    scores = score(CONTENT, STYLE, [CONTENT], content_mask=path, style_mask=path)
+    assert scores[0]["color"] == pytest.approx(1)
 
 
 def test_bad_input_is_refused():
