@@ -12,7 +12,7 @@ from scipy import sparse
 
 from photostyle.errors import RegionError
 
-__all__ = ["LabelMasks", "area_average", "whole"]
+__all__ = ["LabelMasks", "area_average", "normalise", "whole"]
 
 _SUM_TOLERANCE = 1e-4
 _HEX = re.compile(r"#[0-9a-f]{6}")
@@ -139,6 +139,21 @@ def area_average(mask: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
     rows = _overlap(mask.shape[0], height) @ mask
     result: NDArray[np.float32] = np.ascontiguousarray((_overlap(mask.shape[1], width) @ rows.T).T)
     return np.clip(result, mask.min(), mask.max(), out=result)
+
+
+def normalise(masks: NDArray[np.float32], least: float) -> None:
+    """Make soft masks sum to one, in place.
+
+    Parameters
+    ----------
+    masks : ndarray of float32, shape (K, H, W)
+        In [0, 1].
+    least : float
+        Shares up to this are none; where none is left, all is the first mask's.
+    """
+    masks[masks <= least] = 0
+    masks[0] += masks.sum(0) == 0
+    masks /= masks.sum(0)
 
 
 def _overlap(old: int, new: int) -> sparse.csr_array:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from photostyle.images.guided import LUMA, local_contrast
+from photostyle.regions.labels import normalise
 
 __all__ = [
     "NUMBERS",
@@ -73,9 +74,8 @@ def resampled(field: Tensor, tones: int, cells: int) -> Tensor:
 
 def normalised(masks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Clip masks, shape (K, H, W), to [0, 1], make the smallest shares none, and let the rest sum to one."""
-    kept = np.where(masks > _LEAST_MASK, np.minimum(masks, 1), 0).astype(np.float32)
-    kept[0] += kept.sum(0) == 0
-    kept /= kept.sum(0)
+    kept = np.clip(masks, 0, 1)
+    normalise(kept, _LEAST_MASK)
     return kept
 
 

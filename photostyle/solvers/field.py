@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +78,12 @@ class FieldSpace:
 
     def field(self, coordinates: Tensor) -> Tensor:
         """Return the field that has given coordinates; differentiable."""
-        return self._between(torch.linalg.inv(self.outputs), coordinates, torch.linalg.inv(self.inputs))
+        outputs, inputs = self._inverses
+        return self._between(outputs, coordinates, inputs)
+
+    @cached_property
+    def _inverses(self) -> tuple[Tensor, Tensor]:
+        return torch.linalg.inv(self.outputs), torch.linalg.inv(self.inputs)
 
     def start(self, tones: int, cells: int, strength: float = 1.0) -> Tensor:
         """Return the coordinates of the field that gives each region its style's mean and covariance.

@@ -19,12 +19,12 @@ from photostyle.errors import MemoryLimitError
 from photostyle.images import Picture
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.label_colors import label_palette
-from photostyle.regions.labels import LabelMasks
+from photostyle.regions.labels import LabelMasks, normalise
 from photostyle.regions.segmentation import cache
 from photostyle.regions.segmentation.checkpoints import identify, load_network
 from photostyle.regions.segmentation.colours import weigh_by_colour
 from photostyle.regions.segmentation.entries import load_segmenters, segmenter_entry
-from photostyle.regions.segmentation.guided import normalise, refine, upsample
+from photostyle.regions.segmentation.guided import LEAST, refine, upsample
 from photostyle.regions.segmentation.islands import merge_islands
 from photostyle.regions.segmentation.network import Network
 from photostyle.regions.segmentation.trust import Trust, judge
@@ -166,7 +166,7 @@ class Segmenter:
         kept = [i for i in range(len(present)) if won[i]]
         if len(kept) < len(present):
             masks = masks[kept]
-            normalise(masks)
+            normalise(masks, LEAST)
         names = tuple(labels[present[i]] for i in kept)
         colors = {label: color for label, color in label_palette(labels).items() if label in names}
         found = LabelMasks(names, masks, colors)

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from photostyle.images import fit_longest_side, resize
 from photostyle.images.local_affine import lift
+from photostyle.regions.labels import normalise
 
-__all__ = ["normalise", "refine", "upsample"]
+__all__ = ["LEAST", "refine", "upsample"]
+
+LEAST = 0.01
+"""A smaller share of a label is none: traces of all labels all over a picture mean nothing, but cost time."""
 
 _FIT_SIDE = 512  # pixels on the longest side of the copy on which the maps are fitted
 _RADIUS = 1 / 24  # of that side
 _EPSILON = 3e-4  # squared colour units in [0, 1]
 _SHARPNESS = 4.0  # power to which the probabilities are raised before
 _CRISPNESS = 2.0  # and the masks after
-_LEAST = 0.01  # of a mask
 
 _Masks = NDArray[np.float32]
 
@@ -71,16 +74,5 @@ def refine(probabilities: _Masks, rgb: NDArray[np.float32]) -> _Masks:
     result = np.moveaxis(lift(np.moveaxis(masks, 0, 2), guide, rgb, radius, _EPSILON), 2, 0)
     np.power(np.clip(result, 0, 1, out=result), np.float32(_CRISPNESS), out=result)
     result /= result.sum(0) + np.float32(1e-6)
-    normalise(result)
+    normalise(result, LEAST)
     return result
-
-
-def normalise(masks: _Masks) -> None:
-    """Make masks sum to one, in place; where there is nothing at all, the first is.
-
-    Shares below a hundredth are none: traces of every label all over the picture mean nothing, but whoever works region
-    by region would have to look at them.
-    """
-    masks[masks < _LEAST] = 0
-    masks[0] += masks.sum(0) == 0
-    masks /= masks.sum(0)
