@@ -25,8 +25,10 @@ from photostyle.pipeline import Result, transfer
 from photostyle.progress import Download, Message, Rows, Snapshot, Step
 from photostyle.scoring import score
 from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
+from photostyle.sweeping import Cell, Sweep, sweep
 
 __all__ = [
+    "Cell",
     "Comparison",
     "DivergedError",
     "Download",
@@ -43,6 +45,7 @@ __all__ = [
     "Segmenter",
     "Snapshot",
     "Step",
+    "Sweep",
     "TransferConfig",
     "UsageError",
     "WeightsError",
@@ -50,6 +53,7 @@ __all__ = [
     "compare",
     "score",
     "segment",
+    "sweep",
     "transfer",
     "write_map",
 ]

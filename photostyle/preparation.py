@@ -27,7 +27,7 @@ from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size
 from photostyle.values import pairs
 
-__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare"]
+__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare", "with_options"]
 
 PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor
 
@@ -87,7 +87,7 @@ def prepare(
     Parameters and errors are those of :func:`photostyle.transfer`.
     """
     began = time.monotonic()
-    config = resolve(_with_options(config or TransferConfig(), options))
+    config = resolve(with_options(config or TransferConfig(), options))
     device = _device(config.device)
     mapping = dict(map or {})
     plain: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
@@ -169,7 +169,8 @@ def prepare(
     )
 
 
-def _with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:
+def with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:
+    """Return a config with changes by name; a `UsageError` where there is no such option or value."""
     known = TransferConfig.__dataclass_fields__
     unknown = sorted(set(options) - set(known))
     if unknown:

@@ -17,7 +17,7 @@ from cli_helpers import PREFIX, Workshop
 from PIL import Image
 
 from photostyle import __version__
-from photostyle.apps.cli import parse_content_mask, parse_map
+from photostyle.apps.arguments import parse_content_mask, parse_map
 from photostyle.apps.files import checkpoint_path, record_path, snapshot_path
 from photostyle.config import CHOICES, TransferConfig
 from photostyle.errors import UsageError

@@ -26,13 +26,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 320
 
 ROWS = [
-    {"errors", "values", "defaults", "config", "progress", "_version"},
+    {"errors", "values", "defaults", "config", "variations", "progress", "_version"},
     {"images"},
     {"features", "regions"},
     {"objective"},
     {"solvers"},
     {"finish", "report"},
-    {"preparation", "pipeline", "comparison", "scoring", "segmenting"},
+    {"preparation", "pipeline", "comparison", "scoring", "segmenting", "sweeping"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
@@ -40,6 +40,8 @@ SEEN_BY_APPS = {
     "comparison",
     "scoring",
     "segmenting",
+    "sweeping",
+    "variations",
     "config",
     "errors",
     "progress",

@@ -1,4 +1,4 @@
-"""The command line: ``photostyle transfer | compare | segment | score | models``."""
+"""The command line: ``photostyle transfer | compare | sweep | segment | score | models``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from photostyle._version import __version__
+from photostyle.apps.arguments import (
+    ContentArgument,
+    ContentMaskOption,
+    JsonOption,
+    MapOption,
+    OverwriteOption,
+    QuietOption,
+    StyleArgument,
+    StyleMaskOption,
+    parse_content_mask,
+    parse_map,
+)
 from photostyle.apps.files import (
     check_free,
     checkpoint_path,
@@ -24,6 +36,7 @@ from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.score import score_command
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
+from photostyle.apps.sweep import sweep_command
 from photostyle.comparison import compare
 from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, Interrupted, OutputError, PhotostyleError, UsageError
@@ -43,40 +56,9 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.command("segment")(segment_command)
 app.command("score")(score_command)
+app.command("sweep")(sweep_command)
 
 _CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
-
-ContentArgument = Annotated[
-    str, typer.Argument(metavar="CONTENT", help="The picture to be stylised.", show_default=False)
-]
-StyleArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="STYLE...", help="One or more style pictures; may be left out with --map.", show_default=False
-    ),
-]
-MapOption = Annotated[
-    list[str] | None,
-    typer.Option("--map", metavar="LABEL=FILE", help="A style picture for one region (repeat; rest=FILE: all others)."),
-]
-ContentMaskOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--content-mask",
-        metavar="FILE",
-        help="Label map of the content: colours or an indexed PNG; a folder of grey soft masks named by label; "
-        "or LABEL=FILE for one grey soft mask (repeat).",
-    ),
-]
-StyleMaskOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--style-mask", metavar="FILE", help="Label map of a style picture (repeat, one a style; none: used whole)."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the record on standard output.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
 def _version(value: bool) -> None:
@@ -217,48 +199,6 @@ def compare_command(
     screen.say(f"wrote {output / 'sheet.png'} and {len(pictures) + len(comparison.results)} more files")
     if json_:
         typer.echo(json.dumps(comparison.record, ensure_ascii=False))
-
-
-def parse_map(values: list[str] | None) -> dict[str, str]:
-    """Parse LABEL=FILE pairs.
-
-    Raises
-    ------
-    UsageError
-        If one has no "=", or a label occurs twice.
-    """
-    result: dict[str, str] = {}
-    for value in values or []:
-        label, separator, file = value.partition("=")
-        if not (label and separator and file):
-            raise UsageError(f"--map is {value!r}, but must be LABEL=FILE, such as sky=starry_night.jpg")
-        if label in result:
-            raise UsageError(f"--map names the label {label!r} twice")
-        result[label] = file
-    return result
-
-
-def parse_content_mask(values: list[str] | None) -> str | dict[str, str] | None:
-    """Parse --content-mask: one map, or LABEL=FILE for each soft mask.
-
-    Raises
-    ------
-    UsageError
-        If several maps are given, or a label occurs twice.
-    """
-    if not values:
-        return None
-    if len(values) == 1 and ("=" not in values[0] or Path(values[0]).exists()):
-        return values[0]
-    if any("=" not in value for value in values):
-        raise UsageError("--content-mask is repeated: give one label map, or LABEL=FILE for each soft mask")
-    result: dict[str, str] = {}
-    for value in values:
-        label, _, file = value.partition("=")
-        if not label or not file or label in result:
-            raise UsageError(f"--content-mask is {value!r}, but must be LABEL=FILE with a label of its own")
-        result[label] = file
-    return result
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -14,10 +15,11 @@ import typer
 from photostyle.config import CHOICES, TransferConfig, option_help
 from photostyle.errors import UsageError
 
-__all__ = ["config_from", "with_config_options"]
+__all__ = ["config_from", "parse_text", "with_config_options"]
 
 _HINTS = typing.get_type_hints(TransferConfig)
 _REPEATED = ("keep", "match", "region_weights")
+_SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 
 
 def with_config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,6 +65,36 @@ def config_from(options: Mapping[str, Any]) -> TransferConfig:
     return TransferConfig(**{name: _parse(name, value) for name, value in options.items()})
 
 
+def parse_text(name: str, text: str) -> Any:
+    """Parse one value of an option from text, by the field's own type.
+
+    Parameters
+    ----------
+    name : str
+        A field of the config.
+    text : str
+        The items of a list are joined by "+"; what is on or off says so.
+
+    Raises
+    ------
+    UsageError
+        If the text is of another type.
+    """
+    if _is_list(name):
+        # a plus after the e of a number is its exponent's
+        items = re.split(r"(?<!\d[eE])\+" if "tuple[str" not in str(_HINTS[name]) else r"\+", text)
+        if not all(item.strip() for item in items):
+            raise UsageError(f"--{name.replace('_', '-')} is {text!r}, but its items, joined by +, must not be empty")
+        joined = ",".join(items)
+        return _parse(name, [joined] if name in _REPEATED else joined)
+    kind = _plain_type(name)
+    try:
+        return _SWITCH[text.strip().lower()] if kind is bool else kind(text.strip())
+    except (KeyError, ValueError):
+        wanted = {bool: "on or off", int: "a whole number", float: "a number"}[kind]
+        raise UsageError(f"--{name.replace('_', '-')} is {text!r}, but must be {wanted}") from None
+
+
 def _is_list(name: str) -> bool:
     return "tuple" in str(_HINTS[name])
 
@@ -80,9 +112,14 @@ def _hint(name: str) -> Any:
     if hint is bool:
         on = TransferConfig.__dataclass_fields__[name].default
         return Annotated[bool, typer.Option(f"{flag}/--no-{flag[2:]}" if on else flag, help=text)]
-    plain = next(a for a in typing.get_args(hint) if a is not types.NoneType) if typing.get_args(hint) else hint
-    metavar = "|".join(CHOICES[name]) if name in CHOICES else {int: "N", float: "X", str: "NAME"}[plain]
+    metavar = "|".join(CHOICES[name]) if name in CHOICES else {int: "N", float: "X", str: "NAME"}[_plain_type(name)]
     return Annotated[hint, typer.Option(flag, help=text, metavar=metavar)]
+
+
+def _plain_type(name: str) -> Any:
+    """Return the type of an option that is no list, without its None."""
+    hint = _HINTS[name]
+    return next(a for a in typing.get_args(hint) if a is not types.NoneType) if typing.get_args(hint) else hint
 
 
 def _parse(name: str, value: Any) -> Any:

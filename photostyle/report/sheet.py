@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from photostyle.images import resize
 
-__all__ = ["Tile", "contact_sheet", "legend_strip"]
+__all__ = ["Tile", "contact_sheet", "fit_line", "font_file", "legend_strip"]
 
 _GAP, _LINE, _FONT = 12, 18, 14
 
@@ -40,7 +40,7 @@ def contact_sheet(rows: Sequence[Sequence[Tile]], width: int = 1600) -> NDArray[
     ndarray of float32, shape (H, width, 3)
         In [0, 1].
     """
-    font = ImageFont.truetype(_font_file(), _FONT)
+    font = ImageFont.truetype(font_file(), _FONT)
     strips = [_strip(row, width, font) for row in rows]
     return np.concatenate(strips, axis=0)
 
@@ -58,7 +58,7 @@ def _strip(row: Sequence[Tile], width: int, font: ImageFont.FreeTypeFont) -> NDA
         across = max(1, int(height * aspect))
         canvas[_GAP : _GAP + height, left : left + across] = resize(tile.picture, (across, height))
         for number, line in enumerate(tile.caption):
-            draw.text((left, number * _LINE), _fit(line, across, font), fill="black", font=font)
+            draw.text((left, number * _LINE), fit_line(line, across, font), fill="black", font=font)
         left += across + _GAP
     if lines:
         canvas[_GAP + height + 2 : _GAP + height + 2 + lines * _LINE] = np.asarray(image, dtype=np.float32) / 255
@@ -83,10 +83,10 @@ def legend_strip(
     ndarray of float32, shape (H, width, 3)
         White, in [0, 1].
     """
-    font = ImageFont.truetype(_font_file(), _FONT)
+    font = ImageFont.truetype(font_file(), _FONT)
     places, x, y = [], _GAP, 0
     for label, share in sorted(shares.items(), key=lambda item: -item[1]):
-        text = _fit(f"{label} {share:.1%}", max(1, width - 2 * _GAP - _LINE), font)
+        text = fit_line(f"{label} {share:.1%}", max(1, width - 2 * _GAP - _LINE), font)
         across = _LINE + int(font.getlength(text)) + _GAP
         if x > _GAP and x + across > width:
             x, y = _GAP, y + _LINE
@@ -102,7 +102,7 @@ def legend_strip(
     return strip
 
 
-def _fit(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+def fit_line(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
     """Shorten a line to the width of its picture."""
     if font.getlength(text) <= width:
         return text
@@ -111,8 +111,8 @@ def _fit(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
     return text + "…"
 
 
-def _font_file() -> str:
-    """Return the DejaVu font that matplotlib brings along: there on every machine, with all signs we use."""
+def font_file(face: str = "DejaVuSans") -> str:
+    """Return a DejaVu font that matplotlib brings along: there on every machine, with all signs we use."""
     import matplotlib
 
-    return str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+    return str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf")
