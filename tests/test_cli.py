@@ -316,7 +316,7 @@ def test_compare_of_pixels_in_photo_mode_has_each_also_without_the_matting_lapla
 # help and models
 
 
-@pytest.mark.parametrize("command", ["transfer", "compare"])
+@pytest.mark.parametrize("command", ["transfer", "compare", "sweep"])
 @pytest.mark.parametrize("columns", ["80", "200"])
 def test_help_shows_every_option(shop, monkeypatch, command, columns):
     monkeypatch.setenv("COLUMNS", columns)

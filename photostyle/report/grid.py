@@ -199,4 +199,4 @@ def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
         if lines[-1] and font.getlength((lines[-1] + word).rstrip()) > width:
             lines.append("")
         lines[-1] += word
-    return [fit_line(line.strip(), width, font) for line in lines]
+    return [fit_line(line.strip(" ·"), width, font) for line in lines]

@@ -6,6 +6,7 @@ import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,14 +98,14 @@ class Sweep:
         places = [by_number.get(number, waiting) for number in range(1, len(labels) * width + 1)]
         measured, record = self.record["objective"], self.record
         terms = " + ".join(f"{weight:g} {name}" for name, weight in measured["weights"].items())
-        styles = ", ".join(style["name"] for style in record["styles"])
+        content, *styles = (Path(each["name"]).name for each in (record["content"], *record["styles"]))
         return labelled_grid(
             [places[row * width : (row + 1) * width] for row in range(len(labels))],
             size=(record["size"][0], record["size"][1]),
             columns=(_words(last), [value_text(value) for value in self.vary[last]]),
             rows=[[(_words(name), value_text(v)) for name, v in row.items()] for row in labels] if others else (),
             title=(
-                f"{record['content']['name']} in the style of {styles}: {' × '.join(map(_words, self.vary))}",
+                f"{content} in the style of {', '.join(styles)}: {' × '.join(map(_words, self.vary))}",
                 f"Ranked by one objective for all: {terms}, at {measured['size'][0]}×{measured['size'][1]}; "
                 "lower is better. A run's own loss is by its own weights.",
             ),
