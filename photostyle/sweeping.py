@@ -80,7 +80,8 @@ def sweep(
         Fields of :class:`TransferConfig` with one or more values each, such as ``{"style_weight": [1, 10]}``; of
         a field that is itself a list each value is a list. At most 100 combinations.
     callback : callable
-        Receives the events of all runs, and a Message of the kind "wait" before each.
+        Receives the events of all runs, and a Message of the kind "wait" before each. Notes that many runs have in
+        common come once; each cell's are in the record.
     on_cell : callable
         Called with each cell as soon as it is done, and the sweep so far.
     keep_results : bool
@@ -102,6 +103,7 @@ def sweep(
     checked = checked_values(vary)
     base = with_options(config or TransferConfig(), options)
     inputs = {"content": content, "style": style, "map": map, "content_mask": content_mask, "style_mask": style_mask}
+    callback = _once(callback)
     done: list[Cell] = []
     every = combinations(checked)
     try:
@@ -144,11 +146,10 @@ class _Preparation:
         self, inputs: Mapping[str, Any], base: TransferConfig, first: TransferConfig, callback: Callback
     ) -> None:
         self.inputs, self.callback = inputs, callback
-        self.told: set[str] = set()
         try:
-            self.base = prepare(**inputs, config=base, callback=self._once)
+            self.base = prepare(**inputs, config=base, callback=self.callback)
         except UsageError as error:
-            if _prepared_for(base) == _prepared_for(first):
+            if _prepared_alike(base, first):  # the mistake is no matter of what is varied
                 raise
             raise UsageError(
                 f"the base options, by whose objective all cells are measured: {error} (an option that is varied may "
@@ -177,17 +178,30 @@ class _Preparation:
         if key == self.keys[0]:
             return replace(self.base, config=resolve(config))
         if key != self.keys[-1]:
-            self.latest = prepare(**self.inputs, config=config, callback=self._once)
+            self.latest = prepare(**self.inputs, config=config, callback=self.callback)
             self.keys[1:] = [key]
         return replace(self.latest, config=resolve(config))
 
-    def _once(self, event: Event) -> None:
-        """Pass on events; a note that the preparation of another cell has told already is not repeated."""
-        if isinstance(event, Message):
-            if event.text in self.told:
+
+def _once(callback: Callback) -> Callback:
+    """Return a callback that passes on events, but not a note that another cell has told already."""
+    told: set[str] = set()
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Message) and event.kind == "note":
+            if event.text in told:
                 return
-            self.told.add(event.text)
-        self.callback(event)
+            told.add(event.text)
+        callback(event)
+
+    return tell
+
+
+def _prepared_alike(one: TransferConfig, other: TransferConfig) -> bool:
+    try:
+        return _prepared_for(one) == _prepared_for(other)
+    except UsageError:
+        return False
 
 
 def _prepared_for(config: TransferConfig) -> dict[str, Any]:
@@ -230,6 +244,7 @@ def _run(
         losses={name: value for name, value in last.items() if name not in ("iteration", "stage", "size")},
         iterations=last.get("iteration", 0),
         seconds=round(seconds, 3),
+        notes=tuple(partial_result.record["notes"]) if partial_result else (),
         thumbnail=small,
         result=result,
     )

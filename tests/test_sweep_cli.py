@@ -149,8 +149,8 @@ def test_interrupt_keeps_what_is_finished(shop, folder, monkeypatch):
 def test_a_wish_that_comes_with_the_last_step_is_met_before_the_next_cell(shop, folder, monkeypatch):
     real = module.gentle_interrupt
 
-    def interrupting(screen):
-        manager = real(screen)
+    def interrupting(*arguments):
+        manager = real(*arguments)
 
         class Gate:
             def __enter__(self):
@@ -171,9 +171,10 @@ def test_a_wish_that_comes_with_the_last_step_is_met_before_the_next_cell(shop, 
         return Gate()
 
     monkeypatch.setattr(module, "gentle_interrupt", interrupting)
-    outcome = shop(*arguments(shop, folder, "--vary", "seed=0,1", "--quiet"))
+    outcome = shop(*arguments(shop, folder, "--vary", "seed=0,1"))
     assert outcome.code == 130
-    assert "interrupted after 1 of 2 cells" in outcome.error
+    assert "stopping after this step, the finished cells are kept" in outcome.err
+    assert "interrupted after 1 of 2 cells" in outcome.err.splitlines()[-1]
     assert names(folder) == ["1_seed=0.png", "sweep.csv", "sweep.json", "sweep.png"]
 
 

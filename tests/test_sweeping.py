@@ -296,12 +296,20 @@ def test_what_is_the_same_is_prepared_once(inputs, monkeypatch):
     assert [config.pooling for config in calls] == ["average", "max"], "the check's is used for the runs"
 
 
-def test_notes_of_the_preparation_are_told_once(inputs, masks):
+def test_notes_are_told_once_and_kept_with_each_cell(inputs, masks):
+    """There is no style mask; and the content is its own style, so that no run finds a lower loss."""
     log = Log()
-    photostyle.sweep(**inputs, content_mask=masks["content_mask"], vary={"pooling": ["average", "max"]}, callback=log)
+    same = {**inputs, "style": inputs["content"], "tv_weight": 0.0, "regions": "none"}
+    found = photostyle.sweep(**same, vary={"pooling": ["average", "max"]}, callback=log)
     notes = [event.text for event in log.events if isinstance(event, Message) and event.kind == "note"]
-    assert len(notes) >= 1
-    assert len(set(notes)) == len(notes)
+    assert notes == ["no lower loss can be found at 64×48 after 0 of 2 iterations"]
+    assert [cell.notes for cell in found.cells] == [tuple(notes)] * 2
+    assert [row["notes"] for row in found.record["cells"]] == [notes] * 2
+    masked = photostyle.sweep(
+        **inputs, content_mask=masks["content_mask"], vary={"pooling": ["average", "max"]}, callback=(log := Log())
+    )
+    assert log.messages.count(masked.cells[0].notes[0]) == 1
+    assert "no style masks were given" in masked.cells[0].notes[0]
 
 
 # what is refused before the first run
@@ -344,6 +352,8 @@ def test_base_options_that_need_what_is_varied(inputs, monkeypatch):
         patch.setattr(module, "run_prepared", never)
         with pytest.raises(UsageError, match="the base options, by whose objective all cells are measured"):
             photostyle.sweep(**given, vary={"style_layers": layers})
+        with pytest.raises(UsageError, match=r"the base options, by whose .* --preset season belongs to photo mode"):
+            photostyle.sweep(**inputs, vary={"mode": ["photo"]}, preset="season")
     found = photostyle.sweep(**given, vary={"style_layers": layers}, style_layers=layers[0])
     assert [cell.status for cell in found.cells] == ["ok", "ok"]
 

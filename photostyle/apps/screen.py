@@ -92,8 +92,8 @@ def _clock(seconds: float) -> str:
 class _Gate:
     """Turns the first Ctrl-C of a running optimisation into a wish that is met between two iterations."""
 
-    def __init__(self, screen: Screen) -> None:
-        self.screen = screen
+    def __init__(self, screen: Screen, kept: str) -> None:
+        self.screen, self.kept = screen, kept
         self.running = False
         self.wished = False
 
@@ -109,13 +109,20 @@ class _Gate:
         if not self.running or self.wished:
             raise KeyboardInterrupt
         self.wished = True
-        self.screen.say("stopping after this step, the best picture is kept (Ctrl-C again: at once)")
+        self.screen.say(f"stopping after this step, {self.kept} (Ctrl-C again: at once)")
 
 
 @contextlib.contextmanager
-def gentle_interrupt(screen: Screen) -> Iterator[_Gate]:
-    """Let the first Ctrl-C end a run between two iterations; yields the callback to run with."""
-    gate = _Gate(screen)
+def gentle_interrupt(screen: Screen, kept: str = "the best picture is kept") -> Iterator[_Gate]:
+    """Let the first Ctrl-C end a run between two iterations; yields the callback to run with.
+
+    Parameters
+    ----------
+    screen : Screen
+    kept : str
+        What remains, for the message.
+    """
+    gate = _Gate(screen, kept)
     if threading.current_thread() is not threading.main_thread():
         yield gate
         return

@@ -68,7 +68,12 @@ def sweep_command(
         if getattr(config, name) != getattr(TransferConfig, name):
             raise UsageError(f"--{name.replace('_', '-')} has no place in a sweep: leave it out")
     count = math.prod(len(each) for each in values.values())
-    with result_folder(output, overwrite=overwrite), Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
+    kept = "the finished cells are kept"
+    with (
+        result_folder(output, overwrite=overwrite),
+        Screen(quiet=quiet) as screen,
+        gentle_interrupt(screen, kept) as gate,
+    ):
         latest: list[Sweep] = []
 
         def on_event(event: Event) -> None:

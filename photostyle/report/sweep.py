@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "Sweep", "ranked"]
 
+_NO_BREAK = "\u00a0"  # a space at which a line isn't broken
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -48,6 +50,8 @@ class Cell:
         How many it did.
     seconds : float
         What the run took, without the preparation.
+    notes : tuple of str
+        Decisions of the preparation and the run.
     thumbnail : ndarray of float32, shape (h, w, 3), or None
     result : Result or None
         None without a picture, and where results aren't kept.
@@ -62,6 +66,7 @@ class Cell:
     losses: dict[str, float]
     iterations: int
     seconds: float
+    notes: tuple[str, ...] = ()
     thumbnail: NDArray[np.float32] | None = None
     result: Result | None = None
 
@@ -141,6 +146,7 @@ def _row(cell: Cell, rank: int) -> dict[str, Any]:
         "losses": cell.losses,
         "iterations": cell.iterations,
         "seconds": cell.seconds,
+        "notes": list(cell.notes),
         "file": cell.file if cell.objective else None,
     }
 
@@ -152,11 +158,12 @@ def _json(value: Any) -> Any:
 def _on_sheet(cell: Cell, rank: int) -> GridCell:
     own = f"own loss {cell.losses['total']:.4g} · " if cell.losses else ""
     work = f"{cell.iterations} iterations · {cell.seconds:.1f} s"
+    run = (own + work).replace(" ", _NO_BREAK).replace(f"{_NO_BREAK}·{_NO_BREAK}", " · ")
     if cell.thumbnail is None:
         return GridCell(None, cell.status, (cell.message,))
-    terms = " · ".join(f"{name} {value:.3g}" for name, value in cell.objective.items() if name != "total")
+    terms = " · ".join(f"{name}{_NO_BREAK}{value:.3g}" for name, value in cell.objective.items() if name != "total")
     heading = f"{'★ best' if rank == 1 else f'{rank}.'}  {cell.objective['total']:.4g}"
-    return GridCell(cell.thumbnail, heading, (terms, own + work), best=rank == 1)
+    return GridCell(cell.thumbnail, heading, (terms, run), best=rank == 1)
 
 
 def _words(name: str) -> str:
