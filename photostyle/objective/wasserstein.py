@@ -39,7 +39,7 @@ __all__ = [
 
 _FLOOR = 1e-4  # of a covariance, as a share of the mean variance of a channel
 _TINY = 1e-12  # least floor, for targets without any variance
-_BLOCK = 16384  # rows of features that are summed at once
+_BLOCK = 8192  # rows of features that are summed at once
 _CONVERGED = 1e-8
 
 
@@ -103,15 +103,15 @@ class _Moments(torch.autograd.Function):
 
 def _moments_of(rows: Tensor, region: Region) -> Tensor:
     channels = rows.shape[1]
-    sums = _exact(rows.new_zeros(channels, channels + 1))
+    moments = _exact(rows.new_zeros(channels, channels + 1))
+    covariance, mean = moments[:, :-1], moments[:, -1]
     for start in range(0, len(region.cells), _BLOCK):
         part = slice(start, start + _BLOCK)
         block = _exact(rows[part] if _covers(region, rows) else rows.index_select(0, region.cells[part]))
-        weights = _exact(region.weights[part, None])
-        sums += block.T @ torch.cat([block * weights, weights], 1)
-    moments = sums / _area(region)
-    mean = moments[:, -1]
-    moments[:, :-1] -= torch.outer(mean, mean)
+        weighted = block if region.uniform else block * _exact(region.weights[part, None])
+        covariance.addmm_(block.T, weighted, alpha=1 / _area(region))
+        mean.add_(weighted.sum(0), alpha=1 / _area(region))
+    covariance.addr_(mean, mean, alpha=-1)
     return moments
 
 
