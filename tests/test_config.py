@@ -85,6 +85,23 @@ def test_noise_share_lies_between_0_and_1(share):
     assert TransferConfig(noise_share=0).noise_share == 0
 
 
+@pytest.mark.parametrize("bad", [1.0, 1, 1.5, -0.1, math.nan, "0.9", True])
+def test_averaging_lies_between_0_and_1_and_below(bad):
+    with pytest.raises(UsageError, match="--averaging is"):
+        TransferConfig(optimizer="adam", averaging=bad)
+    assert resolve(TransferConfig(optimizer="adam", averaging=0)).averaging == 0
+    assert resolve(TransferConfig(optimizer="adam", averaging=0.999)).averaging == 0.999
+
+
+def test_averaging_belongs_to_adam():
+    with pytest.raises(UsageError, match=r"--averaging 0.9 belongs to Adam.*pass --optimizer adam"):
+        resolve(TransferConfig(averaging=0.9))
+    assert resolve(TransferConfig()).averaging == 0
+    assert resolve(TransferConfig(averaging=0)).averaging == 0
+    adam = resolve(TransferConfig(optimizer="adam"))
+    assert f"Default: {adam.averaging:g} for adam" in option_help("averaging")
+
+
 @pytest.mark.parametrize("kind", ["content", "style"])
 @pytest.mark.parametrize("layers", [(), ("relu1_1", "relu1_1")])
 def test_layers_are_named_once(kind, layers):

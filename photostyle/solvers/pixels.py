@@ -16,7 +16,7 @@ from photostyle.solvers.adam import Adam
 from photostyle.solvers.descent import GradientDescent
 from photostyle.solvers.lbfgs import LBFGS
 
-__all__ = ["LevelState", "optimise"]
+__all__ = ["LevelState", "keep_average", "optimise"]
 
 _RUNAWAY = 100.0
 
@@ -71,7 +71,7 @@ def optimise(
     iterations : int
         The iteration of this level at which to stop.
     config : TransferConfig
-        Resolved: optimiser, learning rate and history.
+        Resolved: optimiser, learning rate, averaging and history.
     on_iteration : callable
         Called after each iteration; what it raises ends the run.
     small_steps : bool
@@ -116,10 +116,31 @@ def optimise(
     return state
 
 
+def keep_average(objective: Objective, state: LevelState) -> bool:
+    """Let the average of a level's iterates be its best picture, if there is one and its loss is the lowest.
+
+    This costs an evaluation, so it is for the end of a level.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
+    average = state.optimizer.get("average")
+    if average is None:
+        return False
+    total = objective(average).total
+    if not total < state.best_total:
+        return False
+    state.best, state.best_total = average, total
+    return True
+
+
 def _optimizer(config: TransferConfig, small_steps: bool) -> LBFGS | Adam | GradientDescent:
     assert config.learning_rate is not None
+    assert config.averaging is not None
     if config.optimizer == "adam":
-        return Adam(config.learning_rate)
+        return Adam(config.learning_rate, config.averaging)
     if small_steps:
         return GradientDescent(config.learning_rate)
     return LBFGS(config.learning_rate, config.history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from photostyle.objective.total import Evaluation, Objective
 from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
 from photostyle.solvers.field import FieldSpace, continued_field, paint
-from photostyle.solvers.pixels import LevelState, optimise
+from photostyle.solvers.pixels import LevelState, keep_average, optimise
 from photostyle.solvers.problem import Problem, build_stage, to_tensor
 from photostyle.solvers.schedule import Stage
 from photostyle.solvers.start import start_picture
@@ -160,6 +161,12 @@ class _Run:
                 x = self._begin(stage, content, style)
                 self.level = LevelState(x, x.clone())
             optimise(objective, self.level, stage.iterations, config, self._on_iteration, small_steps=stage.small_steps)
+            lowest = self.level.best_total
+            if keep_average(objective, self.level):
+                self._note(
+                    f"the average of the iterates is kept at {stage.size[0]}×{stage.size[1]}: its loss is "
+                    f"{self.level.best_total:.4g}, the lowest of theirs {lowest:.4g}"
+                )
             if self.level.converged and self.level.iteration < stage.iterations:
                 self._note(
                     f"no lower loss can be found at {stage.size[0]}×{stage.size[1]} after "
@@ -178,6 +185,10 @@ class _Run:
         """Put the best so far into the solution; nothing if it ended before any iteration."""
         if self.solution.stopped is not None and not self.solution.history:
             return
+        if self.solution.stopped is not None and self.level is not None and self.objective is not None:
+            # after the checkpoint, which shall go on from the iterates; a second Ctrl-C doesn't wait for this
+            with contextlib.suppress(KeyboardInterrupt):
+                keep_average(self.objective, self.level)
         best = self.level.best if self.level is not None else self.previous
         if best is None:
             return
