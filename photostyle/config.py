@@ -25,6 +25,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "start": ("content", "style", "noise", "mix", "affine", "statistics"),
     "optimizer": ("lbfgs", "adam"),
     "schedule": ("coarse-to-fine", "single"),
+    "style_loss": ("gram", "wasserstein"),
     "normalisation": ("relative", "papers"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "weights_preprocessing": ("torchvision", "caffe"),
@@ -109,6 +110,9 @@ class TransferConfig:
         None,
         "Weight of each style layer, by comma; they are divided by their sum. Default: equal for layers of your own "
         "and with --normalisation papers, else 1,1,0.5,0.05,0.005, for pixels in photo mode 1,1,1,0.3,0.05.",
+    )
+    style_loss: str = _option(
+        "gram", "gram (Gatys et al.) or wasserstein (distance of means and covariances of the features)."
     )
     normalisation: str = _option(
         "relative",

@@ -20,6 +20,11 @@ from photostyle.objective.gram import (
 KINDS = ("relative", "papers")
 
 
+def loss_of(features, regions, targets, shares, kind="relative"):
+    """The style loss of a layer by Gram matrices."""
+    return style_loss(gram_distance(masked_grams(features, regions), targets, kind), shares)
+
+
 def brute_gram(features, mask):
     """G = Σ_p m(p) f_p f_pᵀ / max(Σ_p m(p), 4), one number after the other."""
     channels, height, width = features.shape
@@ -162,7 +167,7 @@ def test_gradcheck_of_the_style_loss(rng, kind):
     regions = [region_of(mask) for mask in soft_masks(rng, 3, 5, 4)]
     targets, shares = random(rng, 3, 2, 2), torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
     features = random(rng, 2, 5, 4).requires_grad_()
-    assert torch.autograd.gradcheck(lambda f: style_loss(f, regions, targets, shares, kind), (features,))
+    assert torch.autograd.gradcheck(lambda f: loss_of(f, regions, targets, shares, kind), (features,))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -171,7 +176,7 @@ def test_gradient_is_that_of_automatic_differentiation(rng, kind):
     masks, targets = soft_masks(rng, 2, 7, 6), random(rng, 2, 3, 3)
     shares = torch.tensor([0.7, 0.3], dtype=torch.float64)
     features = random(rng, 3, 7, 6).requires_grad_()
-    (ours,) = torch.autograd.grad(style_loss(features, list(map(region_of, masks)), targets, shares, kind), features)
+    (ours,) = torch.autograd.grad(loss_of(features, list(map(region_of, masks)), targets, shares, kind), features)
     loss = torch.zeros((), dtype=torch.float64)
     for mask, target, share in zip(masks, targets, shares, strict=True):
         gram = torch.einsum("hw,chw,dhw->cd", mask, features, features) / mask.sum().clamp_min(4)
@@ -200,7 +205,7 @@ def test_style_loss_is_the_equation(rng, kind):
         share * brute_distance(brute_gram(features, mask).tolist(), target.tolist(), kind)
         for share, mask, target in zip(shares, masks, targets, strict=True)
     )
-    found = style_loss(features, list(map(region_of, masks)), targets, torch.tensor(shares, dtype=torch.float64), kind)
+    found = loss_of(features, list(map(region_of, masks)), targets, torch.tensor(shares, dtype=torch.float64), kind)
     assert found.shape == ()
     assert found.item() == pytest.approx(expected, rel=1e-12)
 
@@ -228,8 +233,8 @@ def test_style_loss_is_never_negative_and_zero_at_the_target(kind, seed, scale):
     rng = np.random.default_rng(seed)
     features, masks = scale * random(rng, 3, 4, 5), soft_masks(rng, 2, 4, 5)
     regions, shares = list(map(region_of, masks)), masks.mean((1, 2))
-    assert style_loss(features, regions, random(rng, 2, 3, 3), shares, kind) >= 0
-    assert style_loss(features, regions, masked_grams(features, regions), shares, kind) == 0
+    assert loss_of(features, regions, random(rng, 2, 3, 3), shares, kind) >= 0
+    assert loss_of(features, regions, masked_grams(features, regions), shares, kind) == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -242,7 +247,7 @@ def test_gradients_are_finite(rng, kind, dtype):
     own = masked_grams(features, regions)
     for at, targets in ((features, own), (features * 0, own), (features, own * 0), (features * 0, own * 0)):
         x = at.clone().requires_grad_()
-        loss = style_loss(x, regions, targets, shares, kind)
+        loss = loss_of(x, regions, targets, shares, kind)
         (gradient,) = torch.autograd.grad(loss, x)
         assert torch.isfinite(loss)
         assert torch.isfinite(gradient).all()
@@ -263,7 +268,7 @@ def test_gradient_goes_on_through_the_network_before(rng):
     picture = random(rng, 1, 3, 4, 4).to(memory_format=torch.channels_last).requires_grad_()
     regions = [region_of(mask) for mask in soft_masks(rng, 2, 4, 4)]
     targets, shares = random(rng, 2, 3, 3), torch.tensor([0.5, 0.5], dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda x: style_loss((x.sin())[0], regions, targets, shares), (picture,))
+    assert torch.autograd.gradcheck(lambda x: loss_of((x.sin())[0], regions, targets, shares), (picture,))
 
 
 def test_region_of_keeps_the_cells_above_zero():

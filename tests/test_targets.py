@@ -322,7 +322,7 @@ def test_the_scale_is_the_loss_without_features(backbone, kind):
     made = build_objective(backbone, content, styles, assignments, config(normalisation=kind))
     if kind == "relative":
         assert made.scale == pytest.approx(0.7 + 1.3, rel=1e-6)
-    zeros = {layer: torch.zeros_like(value) for layer, value in backbone(content.image).items()}
+    zeros = {name: torch.zeros_like(value) for name, value in made.network(content.image).items()}
     terms = [weight * function(content.image, zeros) for function, weight in made.terms.values() if weight]
     assert made.scale == pytest.approx(sum(terms).item(), rel=1e-9)
 

@@ -58,6 +58,14 @@ class Backbone:
         features: Mapping[str, Tensor] = self.network(x)
         return features
 
+    def grids(self, x: Tensor) -> dict[str, tuple[int, int]]:
+        """Return (height, width) of each style layer's features for a picture ``x``, shape (N, 3, H, W)."""
+        size = (x.shape[-2], x.shape[-1])
+        if isinstance(self.network, VGG):
+            return {layer: self.network.grid(layer, size) for layer in self.style_layers}
+        features = self(x)  # only the classifier itself knows
+        return {layer: (features[layer].shape[-2], features[layer].shape[-1]) for layer in self.style_layers}
+
 
 def load_backbone(
     name: str,

@@ -19,7 +19,7 @@ from photostyle.features.registry import Preprocessing
 from photostyle.features.registry import layer_names as convolution_names
 from photostyle.features.weights import Weights
 
-__all__ = ["VGG", "layer_names", "preprocess"]
+__all__ = ["VGG", "block_of", "layer_names", "preprocess"]
 
 _Padding = Literal["zeros", "replicate"]
 _POOLING: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, "max": functional.max_pool2d}
@@ -107,11 +107,51 @@ class VGG(nn.Module):
             down) once for each block before its own.
         """
         features: dict[str, Tensor] = {}
-        x = preprocess(x, self.preprocessing).contiguous(memory_format=torch.channels_last)
-        for name in self.names:
+        self._run(self._prepared(x), self.names, features)
+        return features
+
+    def first_blocks(self, x: Tensor, count: int) -> tuple[Mapping[str, Tensor], Tensor]:
+        """Return the features of the first ``count`` blocks, and what their last pooling hands on.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, 3, H, W)
+            sRGB in [0, 1].
+        count : int
+            From 1 to :attr:`blocks` - 1.
+        """
+        features: dict[str, Tensor] = {}
+        names = [name for name in self.names if block_of(name) <= count]
+        return features, self.pool(self._run(self._prepared(x), names, features), 2)
+
+    def other_blocks(self, pooled: Tensor, count: int) -> Mapping[str, Tensor]:
+        """Return the features of all blocks but the first ``count``, from what those handed on."""
+        features: dict[str, Tensor] = {}
+        self._run(pooled, [name for name in self.names if block_of(name) > count], features)
+        return features
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks the deepest layer needs."""
+        return block_of(self.names[-1])
+
+    def grid(self, layer: str, size: tuple[int, int]) -> tuple[int, int]:
+        """Return (height, width) of a layer's features for a picture of (height, width)."""
+        times = block_of(layer) - 1
+        return size[0] >> times, size[1] >> times
+
+    def reach(self, count: int) -> int:
+        """Return how many pixels beyond its own cell a feature of the first ``count`` blocks can see, at most."""
+        return sum(2 ** (block_of(name) - 1) for name in self.names[::2] if block_of(name) <= count)
+
+    def _prepared(self, x: Tensor) -> Tensor:
+        return preprocess(x, self.preprocessing).contiguous(memory_format=torch.channels_last)
+
+    def _run(self, x: Tensor, names: Sequence[str], features: dict[str, Tensor]) -> Tensor:
+        for name in names:
             kind, position = name[:4], name[4:]
             if kind == "conv":
-                if position.endswith("_1") and position != "1_1":
+                if position.endswith("_1") and name != names[0]:
                     x = self.pool(x, 2)
                 x = self.convolutions[name](x)
             else:
@@ -119,7 +159,12 @@ class VGG(nn.Module):
                 x = functional.relu(x, inplace=f"conv{position}" not in self.layers)
             if name in self.layers:
                 features[name] = x
-        return features
+        return x
+
+
+def block_of(layer: str) -> int:
+    """Return the number of the block of a layer: 3 for relu3_1."""
+    return int(layer[4 : layer.index("_")])
 
 
 def preprocess(x: Tensor, how: Preprocessing) -> Tensor:

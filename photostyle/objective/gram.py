@@ -159,28 +159,15 @@ def gram_distance(gram: Tensor, target: Tensor, normalisation: str = "relative")
     return squared / target.square().sum((-2, -1)).clamp_min(_TINY)
 
 
-def style_loss(
-    features: Tensor,
-    regions: Sequence[Region],
-    targets: Tensor,
-    shares: Tensor,
-    normalisation: str = "relative",
-    tolerances: Tensor | None = None,
-) -> Tensor:
-    r"""Return the style loss of one layer, :math:`\sum_k a_k \max(d(G_k, A_k) - t_k, 0)`.
+def style_loss(distances: Tensor, shares: Tensor, tolerances: Tensor | None = None) -> Tensor:
+    r"""Return the style loss of one layer, :math:`\sum_k a_k \max(d_k - t_k, 0)`.
 
     Parameters
     ----------
-    features : Tensor, shape (C, H, W)
-        Of the result.
-    regions : sequence of K Region
-        Where each region lies on this layer's grid.
-    targets : Tensor, shape (K, C, C)
-        A_k, the Gram matrix of the style that each region takes.
+    distances : Tensor, shape (K,)
+        d_k, of each region's statistic from that of the style it takes: :func:`gram_distance`, or another.
     shares : Tensor, shape (K,)
         a_k, each region's share of the content picture.
-    normalisation : str
-        As for :func:`gram_distance`.
     tolerances : Tensor, shape (K,), optional
         t_k, distances that mean nothing; 0 by default.
 
@@ -188,7 +175,6 @@ def style_loss(
     -------
     Tensor, shape ()
     """
-    distances = gram_distance(masked_grams(features, regions), targets, normalisation)
     if tolerances is not None:
         distances = (distances - tolerances).clamp_min(0)
     return (shares * distances).sum()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import scipy.sparse
 import torch
@@ -16,13 +15,14 @@ from photostyle.features import Backbone
 from photostyle.objective.color import color_loss, color_quantiles, to_lab
 from photostyle.objective.content import content_loss
 from photostyle.objective.edges import edge_loss
+from photostyle.objective.encoding import encoder, statistic_of
 from photostyle.objective.gamut import gamut_loss
-from photostyle.objective.gram import MIN_CELLS, Region, gram_distance, masked_grams, region_of, style_loss
+from photostyle.objective.gram import MIN_CELLS, Region, region_of, style_loss
 from photostyle.objective.matting import matting_loss
+from photostyle.objective.style_targets import StyleInput, blended, region_shares, style_layers, weakened
 from photostyle.objective.total import Features, Objective
 from photostyle.objective.tv import total_variation
 from photostyle.regions.match import Assignment, Source
-from photostyle.regions.pyramid import layer_masks
 
 __all__ = ["ContentInput", "StyleInput", "build_objective"]
 
@@ -47,14 +47,6 @@ class ContentInput:
 
 
 @dataclass(frozen=True)
-class StyleInput:
-    """A style picture at one size, with its masks by label (none: it is used whole)."""
-
-    image: Tensor
-    masks: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
 class _Colors:
     """The regions whose colours are compared, with the quantiles that they shall have, and their shares."""
 
@@ -63,27 +55,13 @@ class _Colors:
     shares: Tensor
 
 
-@dataclass(frozen=True)
-class _StyleLayer:
-    """The regions that are left on one layer's grid, with their targets and their shares of the content.
-
-    In photo mode they have tolerances: a network doesn't see a mirror image as it sees the picture, though they have
-    the same style, so a distance as small as that between the two says nothing of style.
-    """
-
-    regions: list[Region]
-    targets: Tensor
-    tolerances: Tensor | None
-    shares: Tensor
-    left_out: list[str]
-
-
 def build_objective(
     backbone: Backbone,
     content: ContentInput,
     styles: Sequence[StyleInput],
     assignments: Sequence[Assignment],
     config: TransferConfig,
+    tiled_blocks: int = 0,
 ) -> Objective:
     """Encode content and styles and tie the terms together.
 
@@ -97,6 +75,9 @@ def build_objective(
         The style of each region of the content.
     config : TransferConfig
         Resolved: weights, layer weights and normalisation.
+    tiled_blocks : int
+        How many blocks of a VGG see the picture tile by tile, to save memory; see
+        :mod:`photostyle.objective.encoding`.
 
     Returns
     -------
@@ -107,38 +88,30 @@ def build_objective(
     RegionError
         If nothing is left to optimise.
     """
-    kind = config.normalisation
     with torch.no_grad():
-        content_features = backbone(content.image)
+        content_features = encoder(backbone, {}, tiled_blocks=tiled_blocks)(content.image)
         contents = {layer: content_features[layer] for layer in backbone.content_layers}
-        style_features = [backbone(style.image) for style in styles]
-        mirrored = [backbone(style.image.flip(3)) for style in styles] if config.mode == "photo" else None
-        layers = {
-            layer: _style_layer(
-                layer, content_features[layer][0], content, styles, style_features, mirrored, assignments, config
-            )
-            for layer in backbone.style_layers
-        }
+        layers = style_layers(backbone, content.image, content.masks, styles, assignments, config, tiled_blocks)
         edges = (
             backbone.edges(content_features, _height_width(content.image))
             if backbone.edges is not None and config.edge_weight
             else None
         )
-        del content_features, style_features, mirrored
+        del content_features
         colors = _color_targets(content, styles, assignments, config.strength) if config.color_weight else None
     alphas = _shares(backbone.content_layers, config.content_layer_weights)
     betas = _shares(backbone.style_layers, config.style_layer_weights)
 
     def content_term(_x: Tensor, features: Features) -> Tensor:
-        return sum_of(alphas[name] * content_loss(features[name], contents[name], kind) for name in contents)
+        return sum_of(
+            alphas[name] * content_loss(features[name], target, config.normalisation)
+            for name, target in contents.items()
+        )
 
     def style_term(_x: Tensor, features: Features) -> Tensor:
         return sum_of(
-            # squeeze, not [0]: the gradient of an index is a copy in another memory layout
-            betas[name]
-            * style_loss(features[name].squeeze(0), layer.regions, layer.targets, layer.shares, kind, layer.tolerances)
-            for name, layer in layers.items()
-            if layer.regions
+            betas[name] * style_loss(layer.distance(features[statistic_of(name)]), layer.shares, layer.tolerances)
+            for name, layer in left.items()
         )
 
     def tv_term(x: Tensor, _features: Features) -> Tensor:
@@ -165,13 +138,12 @@ def build_objective(
 
     names = ("content", "style", "tv", "matting", "edge", "color", "gamut")
     weights = {name: float(getattr(config, f"{name}_weight")) for name in names}
-    zero_content = sum(alphas[n] * float(content_loss(torch.zeros_like(p), p, kind)) for n, p in contents.items())
-    zero_style = sum(
-        betas[name] * float((layer.shares * gram_distance(torch.zeros_like(layer.targets), layer.targets, kind)).sum())
-        for name, layer in layers.items()
-        if layer.regions
+    left = {name: layer for name, layer in layers.items() if len(layer.masks)}
+    zero_content = sum(
+        alphas[name] * float(content_loss(torch.zeros_like(p), p, config.normalisation)) for name, p in contents.items()
     )
-    style_weight = weights["style"] if any(layer.regions for layer in layers.values()) else 0.0
+    zero_style = sum(betas[name] * layer.zero for name, layer in left.items())
+    style_weight = weights["style"] if left else 0.0
     color_weight = weights["color"] if colors is not None and colors.regions else 0.0
     if not style_weight and not weights["content"] and not color_weight:
         raise RegionError(
@@ -179,7 +151,12 @@ def build_objective(
             "optimise; take a larger --size, fewer regions, or shallower --style-layers"
         )
     return Objective(
-        network=backbone,
+        network=encoder(
+            backbone,
+            {name: layer.masks for name, layer in left.items()} if style_weight else {},
+            config.style_loss,
+            tiled_blocks,
+        ),
         terms={
             "content": (content_term, weights["content"]),
             "style": (style_term, style_weight),
@@ -205,99 +182,26 @@ def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str,
     return {layer: value / sum(values) for layer, value in zip(layers, values, strict=True)}
 
 
-def _style_layer(
-    layer: str,
-    content_features: Tensor,
-    content: ContentInput,
-    styles: Sequence[StyleInput],
-    features: Sequence[Features],
-    mirrored: Sequence[Features] | None,
-    assignments: Sequence[Assignment],
-    config: TransferConfig,
-) -> _StyleLayer:
-    masks = layer_masks(content.masks, (content_features.shape[1], content_features.shape[2]))
-    shares = _region_shares(content, assignments)
-    regions, targets, tolerances, kept, left_out = [], [], [], [], []
-    for index, assignment in enumerate(assignments):
-        if not assignment.sources or not assignment.weight:  # kept as it is
-            continue
-        region = region_of(masks[index])
-        sources = _sources_at(assignment, styles, [found[layer].shape[-2:] for found in features])
-        if region.area < MIN_CELLS or not sources:
-            side = "content" if region.area < MIN_CELLS else "style"
-            size = tuple(content.image.shape[:-3:-1])
-            left_out.append(
-                f"{assignment.label!r} is left out of {layer} at {size[0]}×{size[1]}: "
-                f"its {side} region has less than {MIN_CELLS:g} cells there"
-            )
-            continue
-        target = _blended(sources, lambda style, where: _gram(features[style][layer][0], where))
-        if mirrored is not None:
-            mirror = _blended(sources, lambda style, where: _mirrored_gram(mirrored[style][layer][0], where))
-            tolerances.append(gram_distance(mirror, target, config.normalisation))
-        regions.append(region)
-        targets.append(_weakened(target, partial(_gram, content_features, region), config.strength))
-        kept.append(index)
-    stacked = torch.stack(targets) if targets else content.image.new_zeros(0)
-    return _StyleLayer(regions, stacked, torch.stack(tolerances) if tolerances else None, shares[kept], left_out)
-
-
 def _color_targets(
     content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], strength: float
 ) -> _Colors:
     """Return the quantiles of each region's style; of several styles their mean, which is their barycentre."""
     own = to_lab(content.image[0].permute(1, 2, 0).reshape(-1, 3))
     theirs = [to_lab(style.image[0].permute(1, 2, 0).reshape(-1, 3)) for style in styles]
-    shares = _region_shares(content, assignments)
+    shares = region_shares(content.masks, assignments)
     regions, targets, kept = [], [], []
     for index, assignment in enumerate(assignments):
         region = region_of(content.masks[index])
-        sources = _sources_at(assignment, styles, [style.image.shape[-2:] for style in styles])
+        places = {source: region_of(styles[source.style].mask(source.label)) for source in assignment.sources}
+        sources = [source for source, place in places.items() if place.area >= MIN_CELLS]
         if not sources or not assignment.weight or region.area < MIN_CELLS:
             continue
-        target = _blended(sources, lambda style, where: color_quantiles(theirs[style], where))
+
+        def quantiles(source: Source, places: Mapping[Source, Region] = places) -> Tensor:
+            return color_quantiles(theirs[source.style], places[source])
+
+        target = blended(sources, quantiles)
         regions.append(region)
-        targets.append(_weakened(target, partial(color_quantiles, own, region), strength))
+        targets.append(target if strength == 1 else weakened(target, color_quantiles(own, region), strength))
         kept.append(index)
     return _Colors(regions, targets, shares[kept])
-
-
-def _region_shares(content: ContentInput, assignments: Sequence[Assignment]) -> Tensor:
-    """Each region's share of the picture, times its weight."""
-    return content.masks.mean((1, 2)) * content.masks.new_tensor([a.weight for a in assignments])
-
-
-def _sources_at(
-    assignment: Assignment, styles: Sequence[StyleInput], grids: Sequence[Sequence[int]]
-) -> list[tuple[Source, Region]]:
-    """Return the sources that are large enough on their style's grid, with where they lie."""
-    found = [(source, _source_region(source, styles, grids[source.style])) for source in assignment.sources]
-    return [(source, where) for source, where in found if where.area >= MIN_CELLS]
-
-
-def _gram(features: Tensor, region: Region) -> Tensor:
-    return masked_grams(features, [region])[0]
-
-
-def _mirrored_gram(features: Tensor, region: Region) -> Tensor:
-    """Return the Gram matrix of a region, from features of the mirror image."""
-    return _gram(features.flip(2), region)
-
-
-def _blended(sources: Sequence[tuple[Source, Region]], statistic: Callable[[int, Region], Tensor]) -> Tensor:
-    """Return the weighted mean of a statistic of the sources."""
-    total = sum(source.weight for source, _ in sources)
-    return torch.stack([source.weight / total * statistic(source.style, where) for source, where in sources]).sum(0)
-
-
-def _weakened(target: Tensor, own: Callable[[], Tensor], strength: float) -> Tensor:
-    """Return a target between the content's own statistic (strength 0) and the style's (1)."""
-    return target if strength == 1 else torch.lerp(own(), target, strength)
-
-
-def _source_region(source: Source, styles: Sequence[StyleInput], grid: Sequence[int]) -> Region:
-    """Return where a source lies on a grid of its style picture."""
-    if source.label is None:
-        return region_of(styles[source.style].image.new_ones(tuple(grid)))
-    mask = styles[source.style].masks[source.label]
-    return region_of(layer_masks(mask[None], (grid[0], grid[1]))[0])

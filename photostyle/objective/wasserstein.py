@@ -30,6 +30,7 @@ from photostyle.objective.gram import MIN_CELLS, Region
 
 __all__ = [
     "WassersteinTarget",
+    "combined_moments",
     "masked_moments",
     "newton_schulz",
     "prepare_target",
@@ -154,6 +155,28 @@ def masked_moments(features: Tensor, regions: Sequence[Region]) -> Tensor:
     rows = features.permute(1, 2, 0).reshape(-1, features.shape[0])
     moments: Tensor = _Moments.apply(rows, regions)
     return moments
+
+
+def combined_moments(moments: Tensor, shares: Tensor) -> Tensor:
+    """Return the moments of regions from those of their parts.
+
+    Parameters
+    ----------
+    moments : Tensor, shape (T, K, C, C + 1)
+        Of T parts, see :func:`masked_moments`.
+    shares : Tensor, shape (T, K)
+        The area of each part, at least the least normaliser, as a share of its region's.
+
+    Returns
+    -------
+    Tensor, shape (K, C, C + 1)
+    """
+    exact, weights = _exact(moments), _exact(shares)[..., None]
+    covariances, means = exact[..., :-1], exact[..., -1]
+    mean = (weights * means).sum(0)
+    second = (weights[..., None] * (covariances + means[..., None] * means[..., None, :])).sum(0)
+    covariance = second - mean[..., None] * mean[..., None, :]
+    return torch.cat([covariance, mean[..., None]], -1).to(moments)
 
 
 def prepare_target(moments: Tensor) -> WassersteinTarget:
