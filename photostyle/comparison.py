@@ -151,9 +151,9 @@ def _scorer(prepared: Prepared, callback: Callback) -> PhotoScores | None:
 def _overlays(prepared: Prepared) -> dict[str, NDArray[np.float32]]:
     problem = prepared.problem
     pairs = [("content", prepared.content.rgb, prepared.masks)]
-    for number, (picture, labels) in enumerate(zip(problem.styles, problem.style_masks, strict=True), 1):
+    for number, (picture, labels) in enumerate(zip(prepared.styles, problem.style_masks, strict=True), 1):
         if labels is not None:
-            pairs.append((f"style-{number}", picture, labels))
+            pairs.append((f"style-{number}", picture.rgb, labels))
     colors = label_colors([label for _, _, labels in pairs for label in labels.labels])
     return {name: overlay(picture, labels, colors) for name, picture, labels in pairs}
 
@@ -168,7 +168,7 @@ def _sheet(
 ) -> NDArray[np.float32]:
     problem = prepared.problem
     inputs = [Tile(resize(prepared.content.rgb, prepared.size), ("content",))]
-    inputs += [Tile(picture, (f"style {number}",)) for number, picture in enumerate(problem.styles, 1)]
+    inputs += [Tile(picture.rgb, (f"style {number}",)) for number, picture in enumerate(prepared.styles, 1)]
     labels = {"content": problem.content_masks}
     labels |= {f"style-{n}": masks for n, masks in enumerate(problem.style_masks, 1) if masks is not None}
     inputs += [

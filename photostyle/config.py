@@ -29,6 +29,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "normalisation": ("relative", "papers"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "weights_preprocessing": ("torchvision", "caffe"),
+    "preserve_color": ("none", "luminance", "histogram", "linear"),
+    "denoise": ("none", "tv", "nlm"),
 }
 """The allowed values of the options that take a word."""
 
@@ -132,6 +134,13 @@ class TransferConfig:
         "units; 0: not at all.",
     )
     deband: bool = _option(True, "Affine field: smooth the content's steps of 8 bits before they are stretched.")
+    preserve_color: str = _option(
+        "none",
+        "Artistic mode: keep the content's colours. luminance: transfer that alone; histogram, linear (mean and "
+        "covariance): match the colours of the style to the content's first.",
+    )
+    denoise: str = _option("none", "Take noise out of the result: none, tv (total variation) or nlm (non-local means).")
+    denoise_strength: float = _option(1.0, "How much of it; 1 is what is usual for the noise that is found.")
     auto_contrast: bool = _option(False, "Stretch the result's brightness to the full range.")
     start: str | None = _option(
         None,
@@ -181,6 +190,7 @@ class TransferConfig:
             "smoothing",
             "learning_rate",
             "style_scale",
+            "denoise_strength",
         ):
             check_number(name, getattr(self, name), above_zero=name in ("learning_rate", "style_scale"))
         for name in ("noise_share", "strength"):
@@ -256,6 +266,13 @@ def resolve(config: TransferConfig) -> TransferConfig:
             f"--averaging {config.averaging:g} belongs to Adam, since the iterates of {config.optimizer} only get "
             "better: pass --optimizer adam with it, or leave it out"
         )
+    if config.preserve_color != "none" and config.mode == "photo":
+        raise UsageError(
+            f"--preserve-color {config.preserve_color} keeps the content's colours, but photo mode exists to change "
+            "them: leave it out, or pass --mode artistic"
+        )
+    if config.denoise_strength != 1 and config.denoise == "none":
+        raise UsageError(f"--denoise-strength is {config.denoise_strength:g}, but needs --denoise tv or nlm beside it")
     defaults: dict[str, Any] = {
         "solver": solver,
         "style_weight": 1.0,

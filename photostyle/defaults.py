@@ -29,7 +29,7 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
         "matting_weight": 0.0,
         "edge_weight": 0.0,
         "color_weight": 0.0,
-        "gamut_weight": 0.0,
+        "gamut_weight": 10.0,  # without it 6 % of a picture is clipped, by up to 0.28; with it 2 %, by up to 0.02
         "field_weight": 0.0,
         "smoothing": 0.0,
         "iterations": 150,

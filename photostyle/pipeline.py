@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError, Interrupted, UsageError
 from photostyle.finish.contrast import auto_contrast
 from photostyle.finish.deband import deband
+from photostyle.finish.denoise import denoised
+from photostyle.finish.luminance import grey, recombine
 from photostyle.images import check_writable, resize, write_atomically, write_picture
 from photostyle.images.local_affine import lift, smoothing_radius
 from photostyle.preparation import PictureSource, Prepared, prepare
-from photostyle.progress import Callback, Rows, ignore
+from photostyle.progress import Callback, Event, Rows, Snapshot, ignore
 from photostyle.regions.labels import area_average
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.record import fingerprint, run_record
@@ -179,7 +181,7 @@ def run_prepared(
     elif resume:
         raise UsageError("resume needs the path of a checkpoint")
     stages = plan(prepared.config, prepared.solve_size)
-    solution = solve(prepared.problem, stages, prepared.config, callback, place)
+    solution = solve(prepared.problem, stages, prepared.config, _with_colors(prepared, callback), place)
     try:
         result = _finish(prepared, solution, began, callback)
     except KeyboardInterrupt:
@@ -199,21 +201,54 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
         return None
     config, content = prepared.config, prepared.content
     large = resize(content.rgb, prepared.size)
-    if solution.field is not None:
-        rgb = _apply(prepared, solution.field, large, callback)
-    else:
-        assert solution.image is not None
-        rgb = resize(solution.image, prepared.size) if not config.smoothing else solution.image
-    if config.smoothing:
-        small = prepared.problem.content
-        target = resize(rgb, (small.shape[1], small.shape[0]))
-        rgb = np.clip(lift(target, small, large, smoothing_radius(small.shape), config.smoothing), 0, 1)
+    rgb = _clean(prepared, solution, large, callback)
+    if config.preserve_color == "luminance":
+        rgb = recombine(rgb, large)
     if config.auto_contrast:
         rgb = auto_contrast(rgb)
     rgb = _keep(prepared, rgb, large)
     alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
     record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
     return Result(rgb, alpha, record, content.bit_depth, content.exif)
+
+
+def _clean(
+    prepared: Prepared, solution: Solution, content: NDArray[np.float32], callback: Callback
+) -> NDArray[np.float32]:
+    """Return what was optimised, without its noise, at its final size.
+
+    What is enlarged is denoised before: enlarged noise is coarser than what denoising looks for.
+    """
+    config = prepared.config
+
+    def clean(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        return denoised(rgb, config.denoise, config.denoise_strength, lambda done, total: callback(Rows(done, total)))
+
+    if solution.field is None and not config.smoothing:
+        assert solution.image is not None
+        return resize(clean(solution.image), prepared.size)
+    rgb = solution.image if solution.field is None else _apply(prepared, solution.field, content, callback)
+    assert rgb is not None
+    if config.smoothing:
+        small = prepared.problem.content
+        target = resize(rgb, (small.shape[1], small.shape[0]))
+        guide = grey(content) if config.preserve_color == "luminance" else content
+        rgb = np.clip(lift(target, small, guide, smoothing_radius(small.shape), config.smoothing), 0, 1)
+    return clean(rgb)
+
+
+def _with_colors(prepared: Prepared, callback: Callback) -> Callback:
+    """Return a callback that sees snapshots in the content's colours where only luminance is optimised."""
+    if prepared.config.preserve_color != "luminance":
+        return callback
+
+    def colored(event: Event) -> Any:
+        if isinstance(event, Snapshot):
+            size = (event.image.shape[1], event.image.shape[0])
+            event = replace(event, image=recombine(event.image, resize(prepared.content.rgb, size)))
+        return callback(event)
+
+    return colored
 
 
 def _apply(

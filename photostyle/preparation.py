@@ -16,6 +16,7 @@ from PIL import Image
 from photostyle.config import TransferConfig, resolve, weights_by_label
 from photostyle.errors import ImageError, UsageError
 from photostyle.features import load_backbone
+from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.labels import LabelMasks
@@ -100,8 +101,10 @@ def prepare(
             f"--style-weights has {len(config.style_weights)} values for {len(plain)} STYLE pictures: give one for each"
         )
     size, solve_size = _sizes(picture, config)
-    for each in styles:
-        _check_side(each, fit_longest_side(each.size, max(32, round(max(solve_size) * config.style_scale))))
+    longest = max(MIN_SIDE, round(max(solve_size) * config.style_scale))
+    style_sizes = [fit_longest_side(each.size, longest) for each in styles]
+    for each, at in zip(styles, style_sizes, strict=True):
+        _check_side(each, at)
     regions = read_regions(
         picture,
         styles,
@@ -153,6 +156,13 @@ def prepare(
     content = resize(picture.rgb, solve_size)
     masks = regions.content.resized(solve_size)
     rgbs, space = [style.rgb for style in styles], None
+    if config.preserve_color != "none":
+        rgbs = [
+            resize(each.rgb, at) if max(at) < max(each.size) else each.rgb
+            for each, at in zip(styles, style_sizes, strict=True)
+        ]  # no larger than they are used
+        callback(Message("matching the colours of the style to the content's", "wait"))
+        content, rgbs = colors_of_content(config.preserve_color, content, masks, rgbs, regions.styles, assignments)
     if config.solver != "pixels" or config.start == "affine":
         space = field_space(content, masks, rgbs, regions.styles, assignments, field_size(solve_size), device)
     problem = Problem(content, masks, rgbs, regions.styles, assignments, backbone, device, space)

@@ -37,7 +37,7 @@ def soft_masks(height, width, seed, count=2):
 
 def config(**options):
     """Weights that are unlike each other, and no defaults that belong to other layers."""
-    weights = {"content_weight": 0.7, "style_weight": 1.3, "tv_weight": 0.0, "matting_weight": 0.0}
+    weights = {"gamut_weight": 0.0, "content_weight": 0.7, "style_weight": 1.3, "tv_weight": 0.0, "matting_weight": 0.0}
     return resolve(TransferConfig(**(weights | {"content_layers": CONTENT, "style_layers": STYLE} | options)))
 
 

@@ -60,7 +60,7 @@ def blend(parts: list[tuple[float, Moments]]) -> Moments:
     return Moments(mean, np.sum([weight / total * part.covariance for weight, part in parts], axis=0))
 
 
-def transport_map(content: Moments, style: Moments) -> NDArray[np.float64]:
+def transport_map(content: Moments, style: Moments, ridge: float = _RIDGE) -> NDArray[np.float64]:
     """Return the Monge-Kantorovich map between two regions' colours.
 
     Both covariances get a small ridge, and no colour axis is stretched more than fourfold: equal moments still give
@@ -69,14 +69,16 @@ def transport_map(content: Moments, style: Moments) -> NDArray[np.float64]:
     Parameters
     ----------
     content, style : Moments
+    ridge : float
+        Squared colour units; what varies less is rounding.
 
     Returns
     -------
     ndarray, shape (3, 4)
         [A | b], to be applied to [x; 1].
     """
-    source = content.covariance + _RIDGE * np.eye(3)
-    target = style.covariance + _RIDGE * np.eye(3)
+    source = content.covariance + ridge * np.eye(3)
+    target = style.covariance + ridge * np.eye(3)
     root, inverse = _power(source, 0.5), _power(source, -0.5)
     gains, axes = np.linalg.eigh(inverse @ _power(root @ target @ root, 0.5) @ inverse)
     a = (axes * np.minimum(gains, _MOST_GAIN)) @ axes.T
