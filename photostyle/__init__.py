@@ -23,6 +23,7 @@ from photostyle.errors import (
 )
 from photostyle.pipeline import Result, transfer
 from photostyle.progress import Download, Message, Rows, Snapshot, Step
+from photostyle.reconstruction import Reconstruction, reconstruct
 from photostyle.scoring import score
 from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
 
@@ -36,6 +37,7 @@ __all__ = [
     "Message",
     "OutputError",
     "PhotostyleError",
+    "Reconstruction",
     "RegionError",
     "Result",
     "Rows",
@@ -48,6 +50,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "compare",
+    "reconstruct",
     "score",
     "segment",
     "transfer",

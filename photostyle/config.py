@@ -21,7 +21,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "solver": ("pixels", "affine", "statistics"),
     "preset": tuple(PRESETS),
     "pooling": ("average", "max"),
-    "padding": ("replicate", "zeros"),
+    "padding": ("replicate", "zeros", "circular"),
     "start": ("content", "style", "noise", "mix", "affine", "statistics"),
     "optimizer": ("lbfgs", "adam"),
     "schedule": ("coarse-to-fine", "single"),
@@ -92,7 +92,9 @@ class TransferConfig:
     )
     pooling: str = _option("average", "average (as Gatys et al. advise) or max.")
     padding: str = _option(
-        "replicate", "What a VGG sees beyond the border: replicate (no dark frame) or zeros (as it was trained)."
+        "replicate",
+        "What a VGG sees beyond the border: replicate (no dark frame), zeros (as it was trained) or circular (the "
+        "result tiles without a seam; artistic mode).",
     )
     content_layers: tuple[str, ...] | None = _option(
         None,
@@ -191,6 +193,11 @@ class TransferConfig:
         if not isinstance(self.segmenter, str) or not self.segmenter:
             raise UsageError(f"--segmenter is {self.segmenter!r}, but must be a name or a path")
 
+    @property
+    def tiles(self) -> bool:
+        """Whether the result shall tile without a seam."""
+        return self.padding == "circular"
+
     def _check_layers(self, kind: str) -> None:
         layers: Sequence[str] | None = getattr(self, f"{kind}_layers")
         weights: Sequence[float] | None = getattr(self, f"{kind}_layer_weights")
@@ -264,6 +271,11 @@ def resolve(config: TransferConfig) -> TransferConfig:
     defaults["start"] = starts[0]
     missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     filled = replace(config, **missing)
+    if filled.tiles and (filled.mode != "artistic" or filled.smoothing):
+        raise UsageError(
+            "--padding circular makes a result that tiles, but photo mode and --smoothing follow a content that "
+            "doesn't: leave one of them out"
+        )
     if not any((filled.content_weight, filled.style_weight, filled.color_weight)):
         raise UsageError("--content-weight, --style-weight and --color-weight are all 0, but one must be above 0")
     return filled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["BY_SOLVER", "PAPERS", "PRESETS", "STARTS"]
+__all__ = ["BY_SOLVER", "PAPERS", "PRESETS", "RECONSTRUCTIONS", "STARTS"]
 
 # What depends on the mode and the solver. The weights belong to the normalisation "relative"; see PAPERS for the
 # other one. Those of the affine field were measured one by one: scripts/benchmark_photo.py --ablation.
@@ -77,3 +77,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "still-life": {"edge_weight": 16.0, "field_weight": 1.0},  # objects stay whole
 }
 """What a preset of photo mode changes."""
+
+RECONSTRUCTIONS: dict[str, dict[str, Any]] = {
+    "content": {"tv_weight": 0.0, "gamut_weight": 0.0, "iterations": 200},
+    "style": {"tv_weight": 0.0, "gamut_weight": 0.0, "iterations": 200},
+    "texture": {"tv_weight": 0.0, "gamut_weight": 0.0, "iterations": 200},
+}
+"""What a reconstruction changes, by what is reconstructed; found by eye."""

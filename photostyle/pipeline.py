@@ -203,7 +203,7 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
         rgb = _apply(prepared, solution.field, large, callback)
     else:
         assert solution.image is not None
-        rgb = resize(solution.image, prepared.size) if not config.smoothing else solution.image
+        rgb = solution.image if config.smoothing else resize(solution.image, prepared.size, wraps=config.tiles)
     if config.smoothing:
         small = prepared.problem.content
         target = resize(rgb, (small.shape[1], small.shape[0]))

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from PIL import Image
 
 from photostyle.config import TransferConfig, resolve, weights_by_label
 from photostyle.errors import ImageError, UsageError
-from photostyle.features import load_backbone
+from photostyle.features import Padding, load_backbone
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.labels import LabelMasks
@@ -24,7 +24,7 @@ from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
-from photostyle.solvers.schedule import field_size
+from photostyle.solvers.schedule import field_size, tile_size
 from photostyle.values import pairs
 
 __all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare"]
@@ -100,6 +100,9 @@ def prepare(
             f"--style-weights has {len(config.style_weights)} values for {len(plain)} STYLE pictures: give one for each"
         )
     size, solve_size = _sizes(picture, config)
+    fitted = tile_size(size) if config.tiles else size
+    if config.tiles:
+        solve_size = tile_size(solve_size)
     for each in styles:
         _check_side(each, fit_longest_side(each.size, max(32, round(max(solve_size) * config.style_scale))))
     regions = read_regions(
@@ -115,6 +118,11 @@ def prepare(
         strict=config.strict_labels,
     )
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
+    if fitted != size:
+        notes.append(
+            f"the result is {fitted[0]}×{fitted[1]} instead of {size[0]}×{size[1]}: "
+            "the sides of a picture that tiles are multiples of 16"
+        )
     for note in notes:
         callback(Message(note))
     assignments, decisions = match_labels(
@@ -136,7 +144,7 @@ def prepare(
         weights=config.weights,
         weights_preprocessing=config.weights_preprocessing,
         pooling=config.pooling,
-        padding="zeros" if config.padding == "zeros" else "replicate",
+        padding=cast(Padding, config.padding),
         edges=edges,
         device=device,
         offline=config.offline,
@@ -162,7 +170,7 @@ def prepare(
         regions.content,
         tuple(styles),
         config,
-        size,
+        fitted,
         solve_size,
         tuple(notes),
         time.monotonic() - began,

@@ -32,12 +32,13 @@ ROWS = [
     {"objective"},
     {"solvers"},
     {"finish", "report"},
-    {"preparation", "pipeline", "comparison", "scoring", "segmenting"},
+    {"preparation", "pipeline", "comparison", "reconstruction", "scoring", "segmenting"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
     "pipeline",
     "comparison",
+    "reconstruction",
     "scoring",
     "segmenting",
     "config",

@@ -142,7 +142,7 @@ def build_objective(
         )
 
     def tv_term(x: Tensor, _features: Features) -> Tensor:
-        return total_variation(x)
+        return total_variation(x, wraps=config.tiles)
 
     def matting_term(x: Tensor, _features: Features) -> Tensor:
         assert content.laplacian is not None
@@ -179,7 +179,7 @@ def build_objective(
             "optimise; take a larger --size, fewer regions, or shallower --style-layers"
         )
     return Objective(
-        network=backbone,
+        network=backbone if backbone.tiling is None else backbone.tiling,
         terms={
             "content": (content_term, weights["content"]),
             "style": (style_term, style_weight),

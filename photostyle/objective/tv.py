@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional
 
 __all__ = ["REFERENCE_SIZE", "size_factor", "total_variation"]
 
@@ -19,7 +20,7 @@ def size_factor(height: int, width: int) -> float:
     return (max(height, width) / REFERENCE_SIZE) ** 2
 
 
-def total_variation(x: Tensor) -> Tensor:
+def total_variation(x: Tensor, *, wraps: bool = False) -> Tensor:
     r"""Return the squared total variation of a picture, the same at every size.
 
     :math:`L = (s/512)^2 \left(\operatorname{mean} (\partial_h x)^2 + \operatorname{mean} (\partial_v x)^2\right)`
@@ -29,12 +30,17 @@ def total_variation(x: Tensor) -> Tensor:
     ----------
     x : Tensor, shape (N, C, H, W)
         In [0, 1]; H and W of at least 2.
+    wraps : bool
+        Whether opposite borders are neighbours, as in a picture that tiles.
 
     Returns
     -------
     Tensor, shape ()
         Zero for a constant picture, never negative.
     """
+    factor = size_factor(*x.shape[-2:])
+    if wraps:
+        x = functional.pad(x, (0, 1, 0, 1), mode="circular")
     horizontal = (x[..., :, 1:] - x[..., :, :-1]).square().mean()
     vertical = (x[..., 1:, :] - x[..., :-1, :]).square().mean()
-    return size_factor(*x.shape[-2:]) * (horizontal + vertical)
+    return factor * (horizontal + vertical)
