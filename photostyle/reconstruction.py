@@ -268,8 +268,8 @@ def _prepare(
     name = picture.name if what == "content" else "white noise"
     return replace(
         prepared,
-        content=replace(prepared.content, name=name),
-        styles=tuple(replace(style, name=picture.name) for style in prepared.styles),
+        content=replace(prepared.content, name=name, bit_depth=picture.bit_depth),
+        styles=tuple(replace(style, name=picture.name, bit_depth=picture.bit_depth) for style in prepared.styles),
     )
 
 

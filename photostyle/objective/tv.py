@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional
 
 __all__ = ["REFERENCE_SIZE", "size_factor", "total_variation"]
 
@@ -38,9 +37,8 @@ def total_variation(x: Tensor, *, wraps: bool = False) -> Tensor:
     Tensor, shape ()
         Zero for a constant picture, never negative.
     """
-    factor = size_factor(*x.shape[-2:])
     if wraps:
-        x = functional.pad(x, (0, 1, 0, 1), mode="circular")
-    horizontal = (x[..., :, 1:] - x[..., :, :-1]).square().mean()
-    vertical = (x[..., 1:, :] - x[..., :-1, :]).square().mean()
-    return factor * (horizontal + vertical)
+        horizontal, vertical = x.roll(-1, 3) - x, x.roll(-1, 2) - x
+    else:
+        horizontal, vertical = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
+    return size_factor(*x.shape[-2:]) * (horizontal.square().mean() + vertical.square().mean())
