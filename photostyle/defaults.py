@@ -78,9 +78,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """What a preset of photo mode changes."""
 
+# Average pooling doesn't see the finest chequerboards of white noise, and leaves them as they are where nothing else
+# takes them away. Content comes nearer to its target with a total variation than without.
 RECONSTRUCTIONS: dict[str, dict[str, Any]] = {
-    "content": {"tv_weight": 0.0, "gamut_weight": 0.0, "iterations": 200},
-    "style": {"tv_weight": 0.0, "gamut_weight": 0.0, "iterations": 200},
-    "texture": {"tv_weight": 0.0, "gamut_weight": 0.0, "iterations": 200},
+    "content": {"tv_weight": 10.0, "gamut_weight": 3.0, "iterations": 200},
+    "style": {"tv_weight": 0.1, "gamut_weight": 1.0, "iterations": 200},
+    "texture": {"tv_weight": 0.1, "gamut_weight": 1.0, "iterations": 200},
 }
 """What a reconstruction changes, by what is reconstructed; found by eye."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig, option_help
-from photostyle.defaults import RECONSTRUCTIONS
+from photostyle.defaults import BY_SOLVER, RECONSTRUCTIONS
 from photostyle.errors import DivergedError, Interrupted, UsageError
 from photostyle.features import STYLE_LAYERS
 from photostyle.features.registry import ARCHITECTURES
@@ -51,7 +51,7 @@ def _told(name: str) -> str:
 OPTIONS: dict[str, str] = {
     "size": f"Longest side of IMAGE in pixels, as the network sees it. Default: its own, at most {_LARGEST}.",
     "style_layer_weights": "Weight of each layer, by comma, for style and texture; they are divided by their sum. "
-    "Default: equal.",
+    "Default: those of a transfer, equal for layers of your own and with --normalisation papers.",
     **{name: _told(name) for name in ("tv_weight", "gamut_weight", "iterations")},
     **{
         name: option_help(name)
@@ -144,7 +144,7 @@ def reconstruct(
     """
     if what not in KINDS:
         raise UsageError(f"what to reconstruct is {what!r}, but must be one of: {', '.join(KINDS)}")
-    config = _config(what, config or TransferConfig(), seamless, options)
+    config = _config(what, config or TransferConfig(), seamless, layers is None, options)
     _check_output_size(what, output_size)
     sets = _layer_sets(what, layers, config)
     picture = read_picture(image, role="picture")
@@ -179,7 +179,9 @@ def reconstruct(
     return Reconstruction(results, _sheet(picture, config, results, sets), record)
 
 
-def _config(what: str, config: TransferConfig, seamless: bool, options: dict[str, Any]) -> TransferConfig:
+def _config(
+    what: str, config: TransferConfig, seamless: bool, usual_layers: bool, options: dict[str, Any]
+) -> TransferConfig:
     """Return the options of the transfers, all but their layers and sizes."""
     changes: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in options.items()}
     if seamless:
@@ -197,6 +199,8 @@ def _config(what: str, config: TransferConfig, seamless: bool, options: dict[str
         raise UsageError("--style-layer-weights means nothing to content: each layer has a picture of its own")
     made: dict[str, Any] = {name: v for name, v in RECONSTRUCTIONS[what].items() if getattr(config, name) is None}
     made |= {"content_weight": 1.0, "style_weight": 0.0} if what == "content" else {"content_weight": 0.0}
+    if what != "content" and usual_layers and config.style_layer_weights is None and config.normalisation == "relative":
+        made["style_layer_weights"] = BY_SOLVER["artistic", "pixels"]["style_layer_weights"]
     return replace(config, **made, start="noise")
 
 

@@ -80,6 +80,23 @@ def test_a_set_takes_the_first_weights(options):
     assert weights == [[3], [3, 1]]
 
 
+def test_the_usual_layers(narrow_weights, monkeypatch):
+    """Those of figure 1 in Gatys et al. (2016), with the weights of a transfer as far as a set reaches."""
+    monkeypatch.setattr("photostyle.features.load_weights", lambda *_, **__: narrow_weights())
+    usual = resolve(TransferConfig()).style_layer_weights
+    content = photostyle.reconstruct(image(), iterations=1)
+    assert list(content.results) == [f"relu{block}_2" for block in range(1, 6)]
+    style = photostyle.reconstruct(image(), "style", iterations=1)
+    names = [f"relu{block}_1" for block in range(1, 6)]
+    assert list(style.results) == names
+    for number, result in enumerate(style.results.values(), 1):
+        assert result.record["backbone"]["style_layers"] == names[:number]
+        assert result.record["config"]["style_layer_weights"] == list(usual[:number])
+    equal = photostyle.reconstruct(image(), "texture", iterations=1, normalisation="papers").results["texture"]
+    assert equal.record["config"]["style_layer_weights"] is None
+    assert equal.record["backbone"]["style_layers"] == names
+
+
 def test_a_reconstruction_is_a_transfer_from_noise_without_the_other_term(options):
     given = image()
     found = photostyle.reconstruct(given, "content", layers=["relu2_1"], **options)
