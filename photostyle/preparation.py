@@ -27,7 +27,7 @@ from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, tile_size
 from photostyle.values import pairs
 
-__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare"]
+__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare"]
 
 PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor
 
@@ -104,7 +104,7 @@ def prepare(
     if config.tiles:
         solve_size = tile_size(solve_size)
     for each in styles:
-        _check_side(each, fit_longest_side(each.size, max(32, round(max(solve_size) * config.style_scale))))
+        check_side(each, fit_longest_side(each.size, max(32, round(max(solve_size) * config.style_scale))))
     regions = read_regions(
         picture,
         styles,
@@ -194,11 +194,12 @@ def _sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], t
     size = content.size if longest == max(content.size) else fit_longest_side(content.size, longest)
     least = math.ceil(MIN_SIDE * max(size) / min(size))  # a panorama is solved at more than its solve size
     solve_size = fit_longest_side(size, min(max(size), max(least, config.solve_size or max(size))))
-    _check_side(content, solve_size)
+    check_side(content, solve_size)
     return size, solve_size
 
 
-def _check_side(picture: Picture, size: tuple[int, int]) -> None:
+def check_side(picture: Picture, size: tuple[int, int]) -> None:
+    """Raise an `ImageError` where a picture would be worked on at a size, (width, height), that is too small."""
     if min(size) < MIN_SIDE:
         raise ImageError(
             f"{picture.name} is {picture.size[0]}×{picture.size[1]} and would be worked on at {size[0]}×{size[1]}, "

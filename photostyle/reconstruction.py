@@ -21,7 +21,7 @@ from photostyle.features import STYLE_LAYERS
 from photostyle.features.registry import ARCHITECTURES
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.pipeline import Result, run_prepared
-from photostyle.preparation import MIN_SIDE, PictureSource, Prepared, prepare
+from photostyle.preparation import MIN_SIDE, PictureSource, Prepared, check_side, prepare
 from photostyle.progress import Callback, Event, Message, Step, ignore
 from photostyle.report.sheet import Tile, contact_sheet
 from photostyle.solvers.schedule import tile_size
@@ -147,7 +147,7 @@ def reconstruct(
     config = _config(what, config or TransferConfig(), seamless, layers is None, options)
     _check_output_size(what, output_size)
     sets = _layer_sets(what, layers, config)
-    picture = read_picture(image, role="picture")
+    picture = read_picture(image, role="picture", min_side=MIN_SIDE // 2)
     for note in picture.notes:
         callback(Message(note))
     canvas, config = _canvas(what, picture, output_size, config)
@@ -245,6 +245,7 @@ def _canvas(
     For content it is the picture itself. Style and textures take no more from it than its size.
     """
     seen = fit_longest_side(picture.size, config.size or min(_LARGEST, max(picture.size)))
+    check_side(picture, seen)
     if output_size is None or what != "texture":
         return picture.rgb, replace(config, size=max(seen))
     fitted = tile_size(output_size) if config.tiles else output_size

@@ -383,6 +383,15 @@ def test_a_missing_picture(options, tmp_path):
         photostyle.reconstruct(tmp_path / "none.png", layers=LAYERS, **options)
 
 
+@pytest.mark.parametrize(("width", "height"), [(200, 20), (15, 90)])
+@pytest.mark.parametrize("what", ["content", "texture"])
+def test_a_picture_that_is_too_small_is_named(options, tmp_path, what, width, height):
+    path = tmp_path / "narrow.png"
+    image(width, height).save(path)
+    with pytest.raises(ImageError, match=r"narrow\.png.*each side needs at least"):
+        photostyle.reconstruct(path, what, layers=LAYERS, **options)
+
+
 @pytest.mark.parametrize("wish", [{"mode": "photo"}, {"smoothing": 0.1}])
 def test_no_tiles_where_the_content_decides(wish):
     with pytest.raises(UsageError, match="--padding circular"):
