@@ -23,6 +23,7 @@ from photostyle.errors import (
 )
 from photostyle.pipeline import Result, transfer
 from photostyle.progress import Download, Message, Rows, Snapshot, Step
+from photostyle.reconstruction import Reconstruction, reconstruct
 from photostyle.scoring import score
 from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
 from photostyle.sweeping import Cell, Sweep, sweep
@@ -38,6 +39,7 @@ __all__ = [
     "Message",
     "OutputError",
     "PhotostyleError",
+    "Reconstruction",
     "RegionError",
     "Result",
     "Rows",
@@ -51,6 +53,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "compare",
+    "reconstruct",
     "score",
     "segment",
     "sweep",

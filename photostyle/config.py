@@ -6,33 +6,15 @@ a run holds the filled-in values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from photostyle.defaults import BY_SOLVER, PAPERS, PRESETS, STARTS
+from photostyle.checks import check_config, weights_by_label
+from photostyle.defaults import BY_SOLVER, CHOICES, PAPERS, PRESETS, STARTS
 from photostyle.errors import UsageError
-from photostyle.values import check_integer, check_number, check_weights, flag, pairs
+from photostyle.values import flag
 
 __all__ = ["CHOICES", "TransferConfig", "affine_start", "option_help", "resolve", "weights_by_label"]
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "mode": ("artistic", "photo"),
-    "solver": ("pixels", "affine", "statistics"),
-    "preset": tuple(PRESETS),
-    "pooling": ("average", "max"),
-    "padding": ("replicate", "zeros"),
-    "start": ("content", "style", "noise", "mix", "affine", "statistics"),
-    "optimizer": ("lbfgs", "adam"),
-    "schedule": ("coarse-to-fine", "single"),
-    "style_loss": ("gram", "wasserstein"),
-    "normalisation": ("relative", "papers"),
-    "device": ("auto", "cpu", "cuda", "mps"),
-    "weights_preprocessing": ("torchvision", "caffe"),
-    "preserve_color": ("none", "luminance", "histogram", "linear"),
-    "denoise": ("none", "tv", "nlm"),
-}
-"""The allowed values of the options that take a word."""
 
 
 def _option(default: Any, help_text: str) -> Any:
@@ -95,7 +77,9 @@ class TransferConfig:
     )
     pooling: str = _option("average", "average (as Gatys et al. advise) or max.")
     padding: str = _option(
-        "replicate", "What a VGG sees beyond the border: replicate (no dark frame) or zeros (as it was trained)."
+        "replicate",
+        "What a VGG sees beyond the border: replicate (no dark frame), zeros (as it was trained) or circular (the "
+        "result tiles without a seam; artistic mode).",
     )
     content_layers: tuple[str, ...] | None = _option(
         None,
@@ -168,57 +152,12 @@ class TransferConfig:
     checkpoint_every: int = _option(25, "Write a checkpoint after every N iterations; 0: only on Ctrl-C.")
 
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            value = getattr(self, name)
-            if value is not None and value not in allowed:
-                raise UsageError(f"{flag(name)} is {value!r}, but must be one of: {', '.join(allowed)}")
-        for name, least in (("size", 32), ("solve_size", 32), ("iterations", 1), ("history", 1), ("snapshot_every", 1)):
-            check_integer(name, getattr(self, name), least)
-        check_integer("checkpoint_every", self.checkpoint_every, 0)
-        check_integer("seed", self.seed, 0)
-        for number in self.snapshots:
-            check_integer("snapshots", number, 1)
-        for name in (
-            "content_weight",
-            "style_weight",
-            "tv_weight",
-            "matting_weight",
-            "edge_weight",
-            "color_weight",
-            "gamut_weight",
-            "field_weight",
-            "smoothing",
-            "learning_rate",
-            "style_scale",
-            "denoise_strength",
-        ):
-            check_number(name, getattr(self, name), above_zero=name in ("learning_rate", "style_scale"))
-        for name in ("noise_share", "strength"):
-            check_number(name, getattr(self, name))
-            if getattr(self, name) > 1:
-                raise UsageError(f"{flag(name)} is {getattr(self, name)}, but must lie between 0 and 1")
-        check_number("averaging", self.averaging)
-        if self.averaging is not None and self.averaging >= 1:
-            raise UsageError(f"--averaging is {self.averaging}, but must lie between 0 and 1, and below 1")
-        self._check_layers("content")
-        self._check_layers("style")
-        check_weights("style_weights", self.style_weights)
-        for name in ("keep", "match", "region_weights"):
-            if isinstance(getattr(self, name), str):
-                raise UsageError(f"{flag(name)} is the text {getattr(self, name)!r}, but must be a list of texts")
-        pairs("match", self.match)
-        weights_by_label(self)
-        if not all(isinstance(label, str) and label.strip() for label in self.keep):
-            raise UsageError(f"--keep is {','.join(map(str, self.keep))!r}: name labels, such as sky")
-        if not isinstance(self.segmenter, str) or not self.segmenter:
-            raise UsageError(f"--segmenter is {self.segmenter!r}, but must be a name or a path")
+        check_config(self)
 
-    def _check_layers(self, kind: str) -> None:
-        layers: Sequence[str] | None = getattr(self, f"{kind}_layers")
-        weights: Sequence[float] | None = getattr(self, f"{kind}_layer_weights")
-        if layers is not None and (not layers or len(set(layers)) < len(layers)):
-            raise UsageError(f"--{kind}-layers is {','.join(layers)!r}: name at least one layer, and none twice")
-        check_weights(f"{kind}_layer_weights", weights)
+    @property
+    def tiles(self) -> bool:
+        """Whether the result shall tile without a seam."""
+        return self.padding == "circular"
 
 
 _OPTIMISED = tuple(name for name in BY_SOLVER["photo", "affine"] if name not in ("smoothing", "solve_size"))
@@ -299,6 +238,11 @@ def resolve(config: TransferConfig) -> TransferConfig:
     defaults["start"] = starts[0]
     missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     filled = replace(config, **missing)
+    if filled.tiles and (filled.mode != "artistic" or filled.smoothing):
+        raise UsageError(
+            "--padding circular makes a result that tiles, but photo mode and --smoothing follow a content that "
+            "doesn't: leave one of them out"
+        )
     if not any((filled.content_weight, filled.style_weight, filled.color_weight)):
         raise UsageError("--content-weight, --style-weight and --color-weight are all 0, but one must be above 0")
     return filled
@@ -316,15 +260,3 @@ def affine_start(config: TransferConfig) -> TransferConfig:
         (*BY_SOLVER["photo", "affine"], "start", "style_weight", "learning_rate", "averaging")
     )
     return resolve(replace(config, **unset, solver="affine", optimizer="lbfgs", normalisation="relative"))
-
-
-def weights_by_label(config: TransferConfig) -> dict[str, float]:
-    """Return the weights of regions that were given, by label; a `UsageError` where one is no number from 0 on."""
-    result = {}
-    for label, text in pairs("region_weights", config.region_weights).items():
-        try:
-            result[label] = float(text)
-        except ValueError:
-            raise UsageError(f"--region-weights gives {label!r} the weight {text!r}, which is no number") from None
-        check_number("region_weights", result[label])
-    return result

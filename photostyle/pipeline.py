@@ -226,7 +226,7 @@ def _clean(
 
     if solution.field is None and not config.smoothing:
         assert solution.image is not None
-        return resize(clean(solution.image), prepared.size)
+        return resize(clean(solution.image), prepared.size, wraps=config.tiles)
     rgb = solution.image if solution.field is None else _apply(prepared, solution.field, content, callback)
     assert rgb is not None
     if config.smoothing:

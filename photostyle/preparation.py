@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from PIL import Image
 
 from photostyle.config import TransferConfig, resolve, weights_by_label
 from photostyle.errors import ImageError, UsageError
-from photostyle.features import load_backbone
+from photostyle.features import Padding, load_backbone
 from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.progress import Callback, Message, ignore
@@ -25,10 +25,10 @@ from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
-from photostyle.solvers.schedule import field_size
+from photostyle.solvers.schedule import field_size, tile_size
 from photostyle.values import pairs
 
-__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "prepare", "with_options"]
+__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare", "with_options"]
 
 PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor
 
@@ -101,10 +101,13 @@ def prepare(
             f"--style-weights has {len(config.style_weights)} values for {len(plain)} STYLE pictures: give one for each"
         )
     size, solve_size = _sizes(picture, config)
+    fitted = tile_size(size) if config.tiles else size
+    if config.tiles:
+        solve_size = tile_size(solve_size)
     longest = max(MIN_SIDE, round(max(solve_size) * config.style_scale))
     style_sizes = [fit_longest_side(each.size, longest) for each in styles]
     for each, at in zip(styles, style_sizes, strict=True):
-        _check_side(each, at)
+        check_side(each, at)
     regions = read_regions(
         picture,
         styles,
@@ -118,6 +121,11 @@ def prepare(
         strict=config.strict_labels,
     )
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
+    if fitted != size:
+        notes.append(
+            f"the result is {fitted[0]}×{fitted[1]} instead of {size[0]}×{size[1]}: "
+            "the sides of a picture that tiles are multiples of 16"
+        )
     for note in notes:
         callback(Message(note))
     assignments, decisions = match_labels(
@@ -139,7 +147,7 @@ def prepare(
         weights=config.weights,
         weights_preprocessing=config.weights_preprocessing,
         pooling=config.pooling,
-        padding="zeros" if config.padding == "zeros" else "replicate",
+        padding=cast(Padding, config.padding),
         edges=edges,
         device=device,
         offline=config.offline,
@@ -172,7 +180,7 @@ def prepare(
         regions.content,
         tuple(styles),
         config,
-        size,
+        fitted,
         solve_size,
         tuple(notes),
         time.monotonic() - began,
@@ -197,11 +205,12 @@ def _sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], t
     size = content.size if longest == max(content.size) else fit_longest_side(content.size, longest)
     least = math.ceil(MIN_SIDE * max(size) / min(size))  # a panorama is solved at more than its solve size
     solve_size = fit_longest_side(size, min(max(size), max(least, config.solve_size or max(size))))
-    _check_side(content, solve_size)
+    check_side(content, solve_size)
     return size, solve_size
 
 
-def _check_side(picture: Picture, size: tuple[int, int]) -> None:
+def check_side(picture: Picture, size: tuple[int, int]) -> None:
+    """Raise an `ImageError` where a picture would be worked on at a size, (width, height), that is too small."""
     if min(size) < MIN_SIDE:
         raise ImageError(
             f"{picture.name} is {picture.size[0]}×{picture.size[1]} and would be worked on at {size[0]}×{size[1]}, "

@@ -24,7 +24,7 @@ class Step:
     Attributes
     ----------
     stage : str
-        What is being optimised, for people: "style", "photorealism" or "affine field".
+        What is being optimised, for people: "style", "photorealism" or "affine field"; the name of a reconstruction.
     size : tuple of int
         (width, height) of this level of the schedule, in pixels.
     iteration, iterations : int

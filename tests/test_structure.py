@@ -26,18 +26,19 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 320
 
 ROWS = [
-    {"errors", "values", "defaults", "config", "variations", "progress", "_version"},
+    {"errors", "values", "defaults", "checks", "config", "variations", "progress", "_version"},
     {"images"},
     {"features", "regions"},
     {"objective"},
     {"solvers"},
     {"finish", "report"},
-    {"preparation", "pipeline", "comparison", "scoring", "segmenting", "sweeping"},
+    {"preparation", "pipeline", "comparison", "reconstruction", "scoring", "segmenting", "sweeping"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
     "pipeline",
     "comparison",
+    "reconstruction",
     "scoring",
     "segmenting",
     "sweeping",

@@ -1,4 +1,4 @@
-"""The command line: ``photostyle transfer | compare | sweep | segment | score | models``."""
+"""The command line: ``photostyle transfer | compare | sweep | reconstruct | segment | score | models``."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from photostyle.apps.files import (
 )
 from photostyle.apps.models import models_app
 from photostyle.apps.options import config_from, with_config_options
+from photostyle.apps.reconstruct import reconstruct_command
 from photostyle.apps.score import score_command
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
@@ -54,6 +55,7 @@ app = typer.Typer(
     help="Style transfer by optimisation, with regions and photorealism.",
 )
 app.add_typer(models_app, name="models")
+app.command("reconstruct")(reconstruct_command)
 app.command("segment")(segment_command)
 app.command("score")(score_command)
 app.command("sweep")(sweep_command)

@@ -22,13 +22,15 @@ _REPEATED = ("keep", "match", "region_weights")
 _SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 
 
-def with_config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_config_options(command: Callable[..., Any], helps: Mapping[str, str] | None = None) -> Callable[..., Any]:
     """Give a command, instead of its ``**options``, one option for each field of the config.
 
     Parameters
     ----------
     command : callable
         Takes its own parameters and ``**options``.
+    helps : mapping of str to str, optional
+        The fields that mean something to this command, with what they mean to it; by default all of them.
 
     Returns
     -------
@@ -39,9 +41,13 @@ def with_config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     made = [
         inspect.Parameter(
-            f.name, inspect.Parameter.KEYWORD_ONLY, default=_default(f.name, f.default), annotation=_hint(f.name)
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(f.name, f.default),
+            annotation=_hint(f.name, option_help(f.name) if helps is None else helps[f.name]),
         )
         for f in fields(TransferConfig)
+        if helps is None or f.name in helps
     ]
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + made
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -103,8 +109,8 @@ def _default(name: str, default: Any) -> Any:
     return None if _is_list(name) else default
 
 
-def _hint(name: str) -> Any:
-    flag, text, hint = "--" + name.replace("_", "-"), option_help(name), _HINTS[name]
+def _hint(name: str, text: str) -> Any:
+    flag, hint = "--" + name.replace("_", "-"), _HINTS[name]
     if name in _REPEATED:
         return Annotated[list[str] | None, typer.Option(flag, help=text, metavar="A,B,…")]
     if _is_list(name):

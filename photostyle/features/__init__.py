@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
@@ -12,11 +11,11 @@ from photostyle.errors import UsageError
 from photostyle.features.classifier import Classifier
 from photostyle.features.hed import SIDES, EdgeHead
 from photostyle.features.registry import ARCHITECTURES
-from photostyle.features.vgg import VGG
+from photostyle.features.vgg import VGG, Padding
 from photostyle.features.weights import Weights, load_weights
 from photostyle.progress import Callback, ignore
 
-__all__ = ["CONTENT_LAYERS", "STYLE_LAYERS", "Backbone", "load_backbone"]
+__all__ = ["CONTENT_LAYERS", "STYLE_LAYERS", "Backbone", "Padding", "load_backbone"]
 
 CONTENT_LAYERS = ("relu4_2",)
 """Default content layers of a VGG (Gatys et al. 2016, section 3)."""
@@ -42,6 +41,8 @@ class Backbone:
         The edge detector on this network, where it was asked for and the weights hold one.
     weights : Weights or None
         Those of a VGG.
+    tiling : Module or None
+        The same network with circular padding, by which a result is seen that shall tile.
     """
 
     network: nn.Module
@@ -52,6 +53,7 @@ class Backbone:
     origin: str
     edges: EdgeHead | None = None
     weights: Weights | None = None
+    tiling: nn.Module | None = None
 
     def __call__(self, x: Tensor) -> Mapping[str, Tensor]:
         """Return the features of ``x``, sRGB in [0, 1] of shape (N, 3, H, W), by layer."""
@@ -75,7 +77,7 @@ def load_backbone(
     weights: str | None = None,
     weights_preprocessing: str | None = None,
     pooling: str = "average",
-    padding: Literal["zeros", "replicate"] = "zeros",
+    padding: Padding = "zeros",
     edges: bool = False,
     device: str = "cpu",
     offline: bool = False,
@@ -96,7 +98,8 @@ def load_backbone(
     pooling : str
         "average" or "max".
     padding : str
-        "zeros" or "replicate", of a VGG's first convolution; see :class:`VGG`.
+        "zeros" or "replicate", of a VGG's first convolution; see :class:`VGG`. With "circular" there is a second
+        network for the result; the pictures that are given, which don't tile, are seen with "replicate".
     edges : bool
         Whether its edge detector is wanted too; only the weights of vgg16 hold one, elsewhere there is none.
     device : str
@@ -109,7 +112,7 @@ def load_backbone(
     Raises
     ------
     UsageError
-        If a name is unknown, or layers are missing for a classifier.
+        If a name is unknown, layers are missing for a classifier, or circular padding is asked of one.
     WeightsError
         If the weights can't be had or don't fit.
     """
@@ -123,11 +126,15 @@ def load_backbone(
                 f"pass --backbone {loaded.architecture}"
             )
         head = EdgeHead(loaded, device) if edges and EdgeHead.is_in(loaded) else None
-        vgg = VGG(loaded, (*content, *style, *(SIDES if head else ())), pooling, padding).to(device)
-        return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin, head, loaded)
+        layers = (*content, *style, *(SIDES if head else ()))
+        tiling = VGG(loaded, layers, pooling, padding).to(device) if padding == "circular" else None
+        vgg = VGG(loaded, layers, pooling, "replicate" if tiling else padding).to(device)
+        return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin, head, loaded, tiling)
+    if padding == "circular":
+        raise UsageError(f"backbone {name!r} has no circular padding: take one of {', '.join(ARCHITECTURES)}")
     if content_layers is None or style_layers is None:
         raise UsageError(f"backbone {name!r} has no default layers: pass --content-layers and --style-layers")
-    layers = list(dict.fromkeys((*content_layers, *style_layers)))
-    network = Classifier(name, layers, weights, pooling, weights_preprocessing, offline)
+    unique = list(dict.fromkeys((*content_layers, *style_layers)))
+    network = Classifier(name, unique, weights, pooling, weights_preprocessing, offline)
     network.to(device)
     return Backbone(network, name, tuple(content_layers), tuple(style_layers), network.sha256, network.origin)

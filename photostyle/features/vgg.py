@@ -19,9 +19,10 @@ from photostyle.features.registry import Preprocessing
 from photostyle.features.registry import layer_names as convolution_names
 from photostyle.features.weights import Weights
 
-__all__ = ["VGG", "block_of", "layer_names", "preprocess"]
+__all__ = ["VGG", "Padding", "block_of", "layer_names", "preprocess"]
 
-_Padding = Literal["zeros", "replicate"]
+Padding = Literal["zeros", "replicate", "circular"]
+"""What a network sees beyond the border."""
 _POOLING: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, "max": functional.max_pool2d}
 
 
@@ -58,6 +59,8 @@ class VGG(nn.Module):
     padding : str
         How the first convolution sees beyond the border: "zeros", as the network was trained, or "replicate". Zeros
         are an edge to it, which draws a dark frame into an optimised picture; the last pixels, repeated, are none.
+        With "circular" every convolution sees the opposite border, as if the picture were one of endless tiles; where
+        both sides are multiples of 16, so that no pooling drops a row, nothing tells where a tile begins.
 
     Raises
     ------
@@ -66,7 +69,7 @@ class VGG(nn.Module):
     """
 
     def __init__(
-        self, weights: Weights, layers: Sequence[str], pooling: str = "average", padding: _Padding = "zeros"
+        self, weights: Weights, layers: Sequence[str], pooling: str = "average", padding: Padding = "zeros"
     ) -> None:
         super().__init__()
         names = layer_names(weights.architecture)
@@ -76,7 +79,7 @@ class VGG(nn.Module):
                     f"layer {layer!r} is unknown; {weights.architecture} has "
                     f"conv1_1 … {names[-2]} (before the ReLU) and relu1_1 … {names[-1]} (after it)"
                 )
-        self.layers = frozenset(layers)
+        self.layers, self.padding = frozenset(layers), padding
         self.depth = 1 + max(names.index(layer) for layer in layers)
         self.pool = _POOLING[pooling]
         self.names = names[: self.depth]
@@ -85,7 +88,7 @@ class VGG(nn.Module):
             if f"{name}.weight" not in weights.tensors:
                 raise UsageError(f"layer {name!r} is not in the weights {weights.name}: they end before it")
             kernel, bias = weights.tensors[f"{name}.weight"], weights.tensors[f"{name}.bias"]
-            mode = padding if name == "conv1_1" else "zeros"
+            mode = padding if name == "conv1_1" or padding == "circular" else "zeros"
             convolution = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1, padding_mode=mode)
             convolution.load_state_dict({"weight": kernel, "bias": bias})
             self.convolutions[name] = convolution

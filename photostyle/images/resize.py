@@ -14,7 +14,7 @@ from photostyle.errors import UsageError
 __all__ = ["fit_longest_side", "resize"]
 
 
-def resize(array: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+def resize(array: NDArray[np.float32], size: tuple[int, int], *, wraps: bool = False) -> NDArray[np.float32]:
     """Resize a picture or a map with an antialiased Lanczos filter (Pillow's, in floating point).
 
     Parameters
@@ -23,6 +23,8 @@ def resize(array: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.floa
         Values in [0, 1].
     size : tuple of int
         (width, height) wanted, in pixels, each at least 1.
+    wraps : bool
+        Whether the filter sees the opposite border beyond the border, as in a picture that tiles.
 
     Returns
     -------
@@ -42,16 +44,21 @@ def resize(array: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.floa
     if array.shape[:2] == (height, width):
         return np.array(array, dtype=np.float32)
     if array.ndim == 2:
-        return _resize_channel(array, size)
+        return _resize_channel(array, size, wraps)
     out = np.empty((height, width, array.shape[2]), np.float32)
     for channel in range(array.shape[2]):
-        out[..., channel] = _resize_channel(array[..., channel], size)
+        out[..., channel] = _resize_channel(array[..., channel], size, wraps)
     return out
 
 
-def _resize_channel(channel: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+def _resize_channel(channel: NDArray[np.float32], size: tuple[int, int], wraps: bool) -> NDArray[np.float32]:
+    height, width = channel.shape
+    across = down = 0
+    if wraps:  # as far as the filter reaches: three pixels of the smaller picture, and half of one for the centre
+        across, down = (4 * -(-old // min(old, new)) for old, new in zip((width, height), size, strict=True))
+        channel = np.pad(channel, ((down, down), (across, across)), mode="wrap")
     image = Image.fromarray(np.ascontiguousarray(channel, dtype=np.float32))
-    resized = image.resize(size, Image.Resampling.LANCZOS)
+    resized = image.resize(size, Image.Resampling.LANCZOS, box=(across, down, across + width, down + height))
     return np.clip(np.asarray(resized, dtype=np.float32), 0, 1)
 
 

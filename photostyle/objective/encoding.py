@@ -91,6 +91,10 @@ def encoder(backbone: Backbone, masks: Mapping[str, Tensor], kind: str = "gram",
 
     if not isinstance(network, VGG):
         raise UsageError(f"backbone {backbone.name!r} has no blocks that could be tiled: pass --evaluation whole")
+    if network.padding == "circular":
+        raise UsageError(
+            "--padding circular needs the whole picture at once, but it is too large: pass a smaller --size"
+        )
     for layer in backbone.content_layers:
         if block_of(layer) <= tiled_blocks:
             raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import scipy.sparse
 import torch
@@ -115,7 +115,7 @@ def build_objective(
         )
 
     def tv_term(x: Tensor, _features: Features) -> Tensor:
-        return total_variation(x)
+        return total_variation(x, wraps=config.tiles)
 
     def matting_term(x: Tensor, _features: Features) -> Tensor:
         assert content.laplacian is not None
@@ -152,7 +152,7 @@ def build_objective(
         )
     return Objective(
         network=encoder(
-            backbone,
+            backbone if backbone.tiling is None else replace(backbone, network=backbone.tiling),
             {name: layer.masks for name, layer in left.items()} if style_weight else {},
             config.style_loss,
             tiled_blocks,

@@ -19,7 +19,7 @@ def size_factor(height: int, width: int) -> float:
     return (max(height, width) / REFERENCE_SIZE) ** 2
 
 
-def total_variation(x: Tensor) -> Tensor:
+def total_variation(x: Tensor, *, wraps: bool = False) -> Tensor:
     r"""Return the squared total variation of a picture, the same at every size.
 
     :math:`L = (s/512)^2 \left(\operatorname{mean} (\partial_h x)^2 + \operatorname{mean} (\partial_v x)^2\right)`
@@ -29,12 +29,16 @@ def total_variation(x: Tensor) -> Tensor:
     ----------
     x : Tensor, shape (N, C, H, W)
         In [0, 1]; H and W of at least 2.
+    wraps : bool
+        Whether opposite borders are neighbours, as in a picture that tiles.
 
     Returns
     -------
     Tensor, shape ()
         Zero for a constant picture, never negative.
     """
-    horizontal = (x[..., :, 1:] - x[..., :, :-1]).square().mean()
-    vertical = (x[..., 1:, :] - x[..., :-1, :]).square().mean()
-    return size_factor(*x.shape[-2:]) * (horizontal + vertical)
+    if wraps:
+        horizontal, vertical = x.roll(-1, 3) - x, x.roll(-1, 2) - x
+    else:
+        horizontal, vertical = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
+    return size_factor(*x.shape[-2:]) * (horizontal.square().mean() + vertical.square().mean())

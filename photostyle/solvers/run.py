@@ -195,7 +195,7 @@ class _Run:
         if best.ndim == _FIELD_DIMENSIONS:
             self.solution.field = self._space().field(best).cpu().numpy()
         else:
-            self.solution.image = resize(_to_array(best), self.stages[-1].size)
+            self.solution.image = resize(_to_array(best), self.stages[-1].size, wraps=self.config.tiles)
 
     def save(self) -> None:
         """Write a checkpoint, if there is a place for it and something to keep."""
@@ -247,7 +247,7 @@ class _Run:
             return to_tensor(painted, self.problem.device)
         if previous.shape == content.shape:
             return previous.clone()
-        return to_tensor(resize(_to_array(previous), stage.size), self.problem.device)
+        return to_tensor(resize(_to_array(previous), stage.size, wraps=config.tiles), self.problem.device)
 
     def _on_iteration(self, level: LevelState, at: Evaluation) -> None:
         stage = self.stages[self.index]

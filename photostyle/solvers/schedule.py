@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from photostyle.config import TransferConfig
 from photostyle.images import fit_longest_side
 
-__all__ = ["COARSEST", "FIELD_SIZE", "Stage", "field_size", "plan"]
+__all__ = ["COARSEST", "FIELD_SIZE", "Stage", "field_size", "plan", "tile_size"]
 
 COARSEST = 128
 """The schedule begins at the first size, halving from the result's, whose half would be below this."""
 
+_CELL = 16  # pixels that the four poolings of a VGG make one cell
 _LEAST_SIDE = 32  # a shorter side leaves nothing of the deepest layers
 # Of an affine field: shares of the longest side, (tones, cells), and shares of the iterations.
 _FIELD_LEVELS = ((0.5, (4, 4), 0.5), (1.0, (8, 16), 0.5))
@@ -84,6 +85,8 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     if config.solver == "affine":
         return _field_stages(size, iterations, single)
     sizes = [size] if single else _sizes(size)
+    if config.tiles:
+        sizes = [tile_size(each) for each in sizes]
     last = "photorealism" if config.matting_weight else "style"
     if config.start == "affine":
         first = _field_stages(field_size(size), max(1, round(_FIELD_SHARE * iterations)), single)
@@ -99,6 +102,12 @@ def field_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return the size at which a field ends that is optimised for pictures of a size; small ones keep theirs."""
     least = math.ceil(_LEAST_SIDE * max(size) / min(size))
     return fit_longest_side(size, min(max(size), max(least, FIELD_SIZE)))
+
+
+def tile_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the nearest size that a network sees as a tile: its sides are multiples of 16, and at least 32."""
+    width, height = (max(_LEAST_SIDE, (side + _CELL // 2) // _CELL * _CELL) for side in size)
+    return width, height
 
 
 def _field_stages(size: tuple[int, int], iterations: int, single: bool) -> list[Stage]:
