@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from photostyle.checks import check_config, weights_by_label
-from photostyle.defaults import BY_SOLVER, CHOICES, PAPERS, PRESETS, STARTS
+from photostyle.defaults import BY_SOLVER, CHOICES, PAPERS, PRESETS, SETTLE, STARTS
 from photostyle.errors import UsageError
 from photostyle.values import flag
 
@@ -140,9 +140,19 @@ class TransferConfig:
         "average is kept where its loss is lower. Default: 0.9 for adam.",
     )
     history: int = _option(20, "Pairs that L-BFGS remembers.")
-    iterations: int | None = _option(None, "Iterations in all, over all levels.")
+    iterations: int | None = _option(None, "Iterations in all, over all levels; fewer where the loss settles.")
     schedule: str = _option(
         "coarse-to-fine", "coarse-to-fine (128 px, doubling up to the size) or single (the classic algorithm)."
+    )
+    settle: float | None = _option(
+        None,
+        "A level ends when ten iterations lower the loss by less than this share; 0: never. Default: 0.03 in artistic "
+        "mode with the default number of iterations, else 0.",
+    )
+    evaluation: str = _option(
+        "auto",
+        "Whether the network sees a picture whole or tile by tile, with the same result: whole, tiles, or auto (tiles "
+        "where the memory asks for them).",
     )
     seed: int = _option(0, "Seed of the white noise; the same seed gives the same bytes on one machine.")
     device: str = _option("auto", "auto, cpu, cuda or mps.")
@@ -216,11 +226,14 @@ def resolve(config: TransferConfig) -> TransferConfig:
         "solver": solver,
         "style_weight": 1.0,
         "learning_rate": 1.0 if config.optimizer == "lbfgs" else 0.02,
+        "settle": 0.0,
         "averaging": 0.9 if config.optimizer == "adam" else 0.0,
         **BY_SOLVER[config.mode, solver],
         **(PRESETS[config.preset] if config.preset and solver != "pixels" else {}),
         **(PAPERS if config.normalisation == "papers" else {}),
     }
+    if defaults.pop("settles", False) and config.iterations is None:
+        defaults["settle"] = SETTLE
     if solver == "statistics":
         for name in _OPTIMISED:
             if getattr(config, name) not in (None, defaults[name]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["BY_SOLVER", "PAPERS", "PRESETS", "RECONSTRUCTIONS", "STARTS"]
+__all__ = ["BY_SOLVER", "CHOICES", "PAPERS", "PRESETS", "RECONSTRUCTIONS", "SETTLE", "STARTS"]
 
 # What depends on the mode and the solver. The weights belong to the normalisation "relative"; see PAPERS for the
 # other one. Those of the affine field were measured one by one: scripts/benchmark_photo.py --ablation.
@@ -32,7 +32,8 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
         "gamut_weight": 10.0,  # without it 6 % of a picture is clipped, by up to 0.28; with it 2 %, by up to 0.02
         "field_weight": 0.0,
         "smoothing": 0.0,
-        "iterations": 150,
+        "iterations": 300,
+        "settles": True,
         # Found by eye. Deep layers respond to sharpness: their relative distance between a photograph and a painting
         # is up to a hundred times that of the first layers, and weighing them like those smooths the strokes away.
         "style_layer_weights": (1.0, 1.0, 0.5, 0.05, 0.005),
@@ -54,6 +55,9 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
     ("photo", "statistics"): _AFFINE,
 }
 """By (mode, solver)."""
+
+SETTLE = 0.03
+"""A level of artistic mode ends when ten iterations lower the loss by less than this share."""
 
 STARTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("artistic", "pixels"): ("content", "style", "noise", "mix"),
@@ -97,6 +101,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("lbfgs", "adam"),
     "schedule": ("coarse-to-fine", "single"),
     "style_loss": ("gram", "wasserstein"),
+    "evaluation": ("auto", "whole", "tiles"),
     "normalisation": ("relative", "papers"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "weights_preprocessing": ("torchvision", "caffe"),

@@ -28,10 +28,11 @@ from photostyle.finish.luminance import grey, recombine
 from photostyle.images import check_writable, resize, write_atomically, write_picture
 from photostyle.images.local_affine import lift, smoothing_radius
 from photostyle.preparation import PictureSource, Prepared, prepare
-from photostyle.progress import Callback, Event, Rows, Snapshot, ignore
+from photostyle.progress import Callback, Event, Message, Rows, Snapshot, ignore
 from photostyle.regions.labels import area_average
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.record import fingerprint, run_record
+from photostyle.solvers.estimate import announcement
 from photostyle.solvers.field import paint
 from photostyle.solvers.run import Checkpoint, Solution, solve
 from photostyle.solvers.schedule import plan
@@ -181,6 +182,9 @@ def run_prepared(
     elif resume:
         raise UsageError("resume needs the path of a checkpoint")
     stages = plan(prepared.config, prepared.solve_size)
+    if prepared.config.solver == "pixels":
+        for note in announcement(prepared.problem, stages, prepared.config, prepared.size):
+            callback(Message(note))
     solution = solve(prepared.problem, stages, prepared.config, _with_colors(prepared, callback), place)
     try:
         result = _finish(prepared, solution, began, callback)

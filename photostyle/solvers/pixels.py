@@ -19,6 +19,7 @@ from photostyle.solvers.lbfgs import LBFGS
 __all__ = ["LevelState", "keep_average", "optimise"]
 
 _RUNAWAY = 100.0
+_WINDOW = 10  # iterations over which a loss is watched
 
 
 @dataclass
@@ -41,6 +42,8 @@ class LevelState:
         The state of the optimiser.
     converged : bool
         Whether no lower loss could be found.
+    recent : list of float
+        The lowest losses after the last ten iterations and the one before them.
     """
 
     x: Tensor
@@ -50,6 +53,11 @@ class LevelState:
     first_total: float = math.nan
     optimizer: dict[str, Any] = field(default_factory=dict)
     converged: bool = False
+    recent: list[float] = field(default_factory=list)
+
+    def settled(self, share: float) -> bool:
+        """Whether the last ten iterations lowered the loss by less than a share of it."""
+        return len(self.recent) > _WINDOW and self.recent[0] - self.recent[-1] < share * self.recent[-1]
 
 
 def optimise(
@@ -71,7 +79,7 @@ def optimise(
     iterations : int
         The iteration of this level at which to stop.
     config : TransferConfig
-        Resolved: optimiser, learning rate, averaging and history.
+        Resolved: optimiser, learning rate, averaging, history, and when a level has settled.
     on_iteration : callable
         Called after each iteration; what it raises ends the run.
     small_steps : bool
@@ -96,7 +104,8 @@ def optimise(
         state.first_total = at.total
         state.best, state.best_total = state.x.clone(), at.total
     limit = _RUNAWAY * max(state.first_total, 0.01 * objective.scale)
-    while state.iteration < iterations and not state.converged:
+    assert config.settle is not None
+    while state.iteration < iterations and not state.converged and not state.settled(config.settle):
         found = optimizer.step(state.x, at, evaluate)
         if found is None:
             state.converged = True
@@ -112,6 +121,7 @@ def optimise(
         state.optimizer = optimizer.state_dict()
         if at.total < state.best_total:
             state.best, state.best_total = point.clone(), at.total
+        state.recent = [*state.recent[-_WINDOW:], state.best_total]
         on_iteration(state, at)
     return state
 

@@ -15,7 +15,8 @@ from photostyle.config import TransferConfig
 from photostyle.features import Backbone
 from photostyle.images import fit_longest_side, resize
 from photostyle.objective.matting import matting_laplacian
-from photostyle.objective.targets import ContentInput, StyleInput, build_objective
+from photostyle.objective.style_targets import StyleInput
+from photostyle.objective.targets import ContentInput, build_objective
 from photostyle.objective.total import Objective
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment
@@ -56,7 +57,9 @@ class Problem:
     space: FieldSpace | None = None
 
 
-def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple[Objective, Tensor, Tensor]:
+def build_stage(
+    problem: Problem, stage: Stage, config: TransferConfig, tiled_blocks: int = 0
+) -> tuple[Objective, Tensor, Tensor]:
     """Bring content, styles and masks to a stage's size and build its objective.
 
     Parameters
@@ -65,6 +68,8 @@ def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple
     stage : Stage
     config : TransferConfig
         Resolved.
+    tiled_blocks : int
+        How many blocks of the network see the picture tile by tile.
 
     Returns
     -------
@@ -88,7 +93,7 @@ def build_stage(problem: Problem, stage: Stage, config: TransferConfig) -> tuple
         styles.append(StyleInput(to_tensor(resize(picture, size), device), by_label))
     image = to_tensor(content, device)
     objective = build_objective(
-        problem.backbone, ContentInput(image, masks, laplacian), styles, problem.assignments, config
+        problem.backbone, ContentInput(image, masks, laplacian), styles, problem.assignments, config, tiled_blocks
     )
     if stage.grid is not None:
         assert problem.space is not None

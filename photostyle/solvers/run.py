@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from photostyle.images import resize
 from photostyle.objective.total import Evaluation, Objective
 from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
+from photostyle.solvers.estimate import tiled_choices
 from photostyle.solvers.field import FieldSpace, continued_field, paint
 from photostyle.solvers.pixels import LevelState, keep_average, optimise
 from photostyle.solvers.problem import Problem, build_stage, to_tensor
@@ -153,14 +155,8 @@ class _Run:
         while self.index < len(self.stages):
             stage = self.stages[self.index]
             config = affine_start(self.config) if stage.grid and self.config.solver == "pixels" else self.config
-            objective, content, style = build_stage(self.problem, stage, config)
-            self.objective = objective
-            for note in objective.notes:
-                self._note(note)
-            if self.level is None:
-                x = self._begin(stage, content, style)
-                self.level = LevelState(x, x.clone())
-            optimise(objective, self.level, stage.iterations, config, self._on_iteration, small_steps=stage.small_steps)
+            objective = self._within_memory(stage, config)
+            assert self.level is not None
             lowest = self.level.best_total
             if keep_average(objective, self.level):
                 self._note(
@@ -176,6 +172,34 @@ class _Run:
             if self.index + 1 == len(self.stages):
                 break
             self.index, self.level = self.index + 1, None
+
+    def _within_memory(self, stage: Stage, config: TransferConfig) -> Objective:
+        """Optimise at one stage; where a GPU has less memory than was thought, go on with more tiled blocks."""
+        backbone, device = self.problem.backbone, self.problem.device
+        for blocks in tiled_choices(backbone, stage, config, device):
+            try:
+                objective, content, style = build_stage(self.problem, stage, config, blocks)
+                self.objective = objective
+                for note in objective.notes:
+                    self._note(note)
+                if self.level is None:
+                    x = self._begin(stage, content, style)
+                    self.level = LevelState(x, x.clone())
+                optimise(
+                    objective, self.level, stage.iterations, config, self._on_iteration, small_steps=stage.small_steps
+                )
+                return objective
+            except (MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self.objective = None
+            if device == "cuda":
+                torch.cuda.empty_cache()
+            self._note(
+                f"the memory of {device} doesn't suffice for {stage.size[0]}×{stage.size[1]}"
+                + (f" with {blocks} tiled blocks" if blocks else " as a whole")
+            )
+        raise MemoryError
 
     def elapsed(self) -> float:
         """Seconds of work, over all parts of a resumed run."""
@@ -247,31 +271,37 @@ class _Run:
             return to_tensor(painted, self.problem.device)
         if previous.shape == content.shape:
             return previous.clone()
-        return to_tensor(resize(_to_array(previous), stage.size, wraps=config.tiles), self.problem.device)
+        enlarged = to_tensor(resize(_to_array(previous), stage.size, wraps=config.tiles), self.problem.device)
+        if not config.content_weight or config.tiles:
+            return enlarged
+        # With what the content has at this size and had not at the last one, the loss begins at half.
+        coarse = resize(resize(self.problem.content, (previous.shape[3], previous.shape[2])), stage.size)
+        return enlarged + (content - to_tensor(coarse, self.problem.device))
 
     def _on_iteration(self, level: LevelState, at: Evaluation) -> None:
         stage = self.stages[self.index]
         solution, config = self.solution, self.config
-        done = sum(s.iterations for s in self.stages[: self.index]) + level.iteration
+        done = len(solution.history) + 1
         solution.history.append({"iteration": done, "stage": stage.name, "size": list(stage.size), **at.losses})
         if done in config.snapshots or (config.snapshot_every and done % config.snapshot_every == 0):
             assert self.objective is not None
             self.callback(Snapshot(done, _to_array(self.objective.picture(level.x))))
         if config.checkpoint_every and done % config.checkpoint_every == 0:
             self.save()
-        total = sum(s.iterations for s in self.stages)
+        total = done + sum(left for _, left in self._left(level))
         self.callback(Step(stage.name, stage.size, done, total, at.losses, self.elapsed(), self._remaining(level)))
 
     def _remaining(self, level: LevelState) -> float:
         """Estimate the seconds left: an iteration costs in proportion to its pixels."""
+        done = sum(math.prod(entry["size"]) for entry in self.solution.history)
+        left = sum(math.prod(stage.size) * iterations for stage, iterations in self._left(level))
+        return float(self.elapsed() * left / done)
 
-        def work(stage: Stage, iterations: int) -> float:
-            return float(stage.size[0] * stage.size[1] * iterations)
-
+    def _left(self, level: LevelState) -> list[tuple[Stage, int]]:
+        """Return the iterations left at each stage from this one on; there are fewer where the loss settles."""
         stage = self.stages[self.index]
-        done = sum(work(s, s.iterations) for s in self.stages[: self.index]) + work(stage, level.iteration)
-        whole = sum(work(s, s.iterations) for s in self.stages)
-        return self.elapsed() * (whole / done - 1.0)
+        later = [(s, s.iterations) for s in self.stages[self.index + 1 :]]
+        return [(stage, stage.iterations - level.iteration), *later]
 
     def _note(self, text: str) -> None:
         if text not in self.solution.notes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from photostyle.config import TransferConfig
 from photostyle.images import fit_longest_side
@@ -17,6 +17,8 @@ _CELL = 16  # pixels that the four poolings of a VGG make one cell
 _LEAST_SIDE = 32  # a shorter side leaves nothing of the deepest layers
 # Of an affine field: shares of the longest side, (tones, cells), and shares of the iterations.
 _FIELD_LEVELS = ((0.5, (4, 4), 0.5), (1.0, (8, 16), 0.5))
+_MOST_WORK = 5e7  # pixels times iterations of a level that may settle
+_LEAST_ITERATIONS = 4
 _STYLE_SHARE = 0.6  # of photo mode's iterations, for the first stage of Luan et al.
 _FIELD_SHARE = 0.3  # of the iterations of the pixel solver in photo mode
 FIELD_SIZE = 256
@@ -58,7 +60,8 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     """Return the stages of a run, in order.
 
     In artistic mode the sizes double up to ``size``; a level with n levels after it and itself gets a number of
-    iterations in proportion to n, since an iteration on a coarse level costs a quarter of one on the next.
+    iterations in proportion to n, since an iteration on a coarse level costs a quarter of one on the next. Where a
+    level ends as soon as the loss settles, these are the most it gets, and above a megapixel it gets fewer.
 
     An affine field is optimised on two levels. The pixel solver of photo mode starts from such a field, instead of the
     first stage of Luan et al. (2017), section 3, and goes on with their second one: the sizes that double up to
@@ -75,7 +78,7 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     Returns
     -------
     list of Stage
-        Their iterations sum to ``config.iterations``; none for statistics.
+        Their iterations sum to ``config.iterations``, or less where levels may settle; none for statistics.
     """
     iterations = config.iterations
     assert iterations is not None
@@ -93,9 +96,16 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     elif config.mode == "photo" and last == "photorealism" and iterations > 1:
         first = _split("style", sizes, max(1, round(_STYLE_SHARE * iterations)))
     else:
-        return _split(last, sizes, iterations)
+        stages = _split(last, sizes, iterations)
+        return [_few(stage) for stage in stages] if config.settle else stages
     left = iterations - sum(stage.iterations for stage in first)
     return [*first, *(_split(last, sizes[1:] or sizes, left) if left else [])]
+
+
+def _few(stage: Stage) -> Stage:
+    """Leave a large level a few iterations: what they can still change there is small, and each takes a minute."""
+    most = max(_LEAST_ITERATIONS, int(_MOST_WORK / math.prod(stage.size)))
+    return replace(stage, iterations=min(stage.iterations, most))
 
 
 def field_size(size: tuple[int, int]) -> tuple[int, int]:
