@@ -2,7 +2,7 @@
 
 Above: the style of a painting from growing sets of layers. Below: the content of a photograph from single layers.
 
-python scripts/readme_reconstructions.py
+python scripts/readme_reconstructions.py --size 192 --iterations 100
 """
 
 from __future__ import annotations
