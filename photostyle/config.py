@@ -137,10 +137,10 @@ class TransferConfig:
     noise_share: float = _option(0.5, "Share of white noise in the start mix, 0 to 1.")
     optimizer: str = _option("lbfgs", "lbfgs (with a weak Wolfe line search) or adam.")
     learning_rate: float | None = _option(None, "First step of the optimiser. Default: 1 for lbfgs, 0.02 for adam.")
-    averaging: float | None = _option(
-        None,
-        "Adam: how slowly its average of the iterates forgets, 0 (there is none) to below 1; at the end of a level the "
-        "average is kept where its loss is lower. Default: 0.9 for adam.",
+    averaging: float = _option(
+        0.0,
+        "Adam: how slowly its average of the iterates forgets, below 1 (0: there is none). At the end of a level the "
+        "average is kept where its loss is lower: not at the default learning rate, but perhaps at higher ones.",
     )
     history: int = _option(20, "Pairs that L-BFGS remembers.")
     iterations: int | None = _option(None, "Iterations in all, over all levels.")
@@ -184,7 +184,7 @@ class TransferConfig:
             if getattr(self, name) > 1:
                 raise UsageError(f"{flag(name)} is {getattr(self, name)}, but must lie between 0 and 1")
         check_number("averaging", self.averaging)
-        if self.averaging is not None and self.averaging >= 1:
+        if self.averaging >= 1:
             raise UsageError(f"--averaging is {self.averaging}, but must lie between 0 and 1, and below 1")
         self._check_layers("content")
         self._check_layers("style")
@@ -256,7 +256,6 @@ def resolve(config: TransferConfig) -> TransferConfig:
         "solver": solver,
         "style_weight": 1.0,
         "learning_rate": 1.0 if config.optimizer == "lbfgs" else 0.02,
-        "averaging": 0.9 if config.optimizer == "adam" else 0.0,
         **BY_SOLVER[config.mode, solver],
         **(PRESETS[config.preset] if config.preset and solver != "pixels" else {}),
         **(PAPERS if config.normalisation == "papers" else {}),
@@ -291,10 +290,9 @@ def affine_start(config: TransferConfig) -> TransferConfig:
     config : TransferConfig
         Resolved.
     """
-    unset: dict[str, Any] = dict.fromkeys(
-        (*BY_SOLVER["photo", "affine"], "start", "style_weight", "learning_rate", "averaging")
-    )
-    return resolve(replace(config, **unset, solver="affine", optimizer="lbfgs", normalisation="relative"))
+    unset: dict[str, Any] = dict.fromkeys((*BY_SOLVER["photo", "affine"], "start", "style_weight", "learning_rate"))
+    fixed: dict[str, Any] = {"solver": "affine", "optimizer": "lbfgs", "averaging": 0.0, "normalisation": "relative"}
+    return resolve(replace(config, **unset, **fixed))
 
 
 def weights_by_label(config: TransferConfig) -> dict[str, float]:
