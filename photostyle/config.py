@@ -134,10 +134,10 @@ class TransferConfig:
     noise_share: float = _option(0.5, "Share of white noise in the start mix, 0 to 1.")
     optimizer: str = _option("lbfgs", "lbfgs (with a weak Wolfe line search) or adam.")
     learning_rate: float | None = _option(None, "First step of the optimiser. Default: 1 for lbfgs, 0.02 for adam.")
-    averaging: float | None = _option(
-        None,
-        "Adam: how slowly its average of the iterates forgets, 0 (there is none) to below 1; at the end of a level the "
-        "average is kept where its loss is lower. Default: 0.9 for adam.",
+    averaging: float = _option(
+        0.0,
+        "Adam: how slowly its average of the iterates forgets, below 1 (0: there is none). At the end of a level the "
+        "average is kept where its loss is lower: not at the default learning rate, but perhaps at higher ones.",
     )
     history: int = _option(20, "Pairs that L-BFGS remembers.")
     iterations: int | None = _option(None, "Iterations in all, over all levels; fewer where the loss settles.")

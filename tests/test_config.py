@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from photostyle.config import CHOICES, TransferConfig, option_help, resolve
+from photostyle.config import CHOICES, TransferConfig, affine_start, option_help, resolve
 from photostyle.errors import UsageError
 
 
@@ -97,9 +97,9 @@ def test_averaging_belongs_to_adam():
     with pytest.raises(UsageError, match=r"--averaging 0.9 belongs to Adam.*pass --optimizer adam"):
         resolve(TransferConfig(averaging=0.9))
     assert resolve(TransferConfig()).averaging == 0
-    assert resolve(TransferConfig(averaging=0)).averaging == 0
-    adam = resolve(TransferConfig(optimizer="adam"))
-    assert f"Default: {adam.averaging:g} for adam" in option_help("averaging")
+    assert resolve(TransferConfig(optimizer="adam", averaging=0.9)).averaging == 0.9
+    photo = resolve(TransferConfig(mode="photo", solver="pixels", optimizer="adam", averaging=0.9))
+    assert (affine_start(photo).optimizer, affine_start(photo).averaging) == ("lbfgs", 0)
 
 
 @pytest.mark.parametrize("kind", ["content", "style"])

@@ -148,7 +148,6 @@ def keep_average(objective: Objective, state: LevelState) -> bool:
 
 def _optimizer(config: TransferConfig, small_steps: bool) -> LBFGS | Adam | GradientDescent:
     assert config.learning_rate is not None
-    assert config.averaging is not None
     if config.optimizer == "adam":
         return Adam(config.learning_rate, config.averaging)
     if small_steps:
