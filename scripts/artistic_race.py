@@ -143,7 +143,8 @@ class _Marks:
 def run_classic(job: Job, start: str, iterations: int, every: int, picture: str) -> Run:
     """Run the classic algorithm from "noise" or from the "content", and write its last picture."""
     prepared = _prepared(job)
-    problem, config = plain_problem(prepared), prepared.config
+    problem, config, size = plain_problem(prepared), prepared.config, prepared.size
+    del prepared  # and with it the network that isn't used here
     _warm_up(problem.backbone.network, job.device)
     note, done = "", 0
     with tempfile.TemporaryDirectory() as folder:
@@ -157,13 +158,13 @@ def run_classic(job: Job, start: str, iterations: int, every: int, picture: str)
                 with clock.pause() as seconds:
                     marks.add(seconds, _clipped(x))
 
-        objective, content, style = build_stage(problem, Stage("style", prepared.size, iterations), config)
+        objective, content, style = build_stage(problem, Stage("style", size, iterations), config)
         try:
             minimise(objective, start_picture(start, content, style, seed=config.seed), iterations, visit)
         except FloatingPointError as error:
             note = str(error)
         peak, cpu = _peak_bytes(job.device), clock.cpu()
-        curve = marks.judged(FixedObjective(problem, config, prepared.size))
+        curve = marks.judged(FixedObjective(problem, config, size))
         write_picture(picture, np.load(marks.folder / f"{len(curve) - 1}.npy"), overwrite=True)
     return Run(*curve[-1], cpu, iterations, done, curve, peak, min(loss for _, loss in curve), note)
 

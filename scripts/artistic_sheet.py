@@ -92,7 +92,8 @@ def name_of(content: Path, style: Path) -> str:
 def check_settings(folder: Path, settings: dict[str, object]) -> None:
     """End where the folder's results were made with other options."""
     path = folder / "settings.json"
-    if path.exists() and (before := json.loads(path.read_text(encoding="utf-8"))) != settings:
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else settings
+    if before != settings and any(folder.glob("*.png*")):
         sys.exit(f"the results in {folder} were made with {before}, now asked is {settings}: name another sheet")
     path.write_text(json.dumps(settings), encoding="utf-8")
 
@@ -124,8 +125,9 @@ def main() -> None:
             print(f"{number}/{len(todo)} {content.stem} × {style.stem}: {time.monotonic() - began:.0f} s",
                   file=sys.stderr, flush=True)  # fmt: skip
     finally:
-        write_picture(output, sheet(contents, styles, folder), overwrite=True)
-    print(output)
+        if any(is_done(folder / name_of(content, style)) for content in contents for style in styles):
+            write_picture(output, sheet(contents, styles, folder), overwrite=True)
+            print(output)
 
 
 if __name__ == "__main__":
@@ -133,3 +135,5 @@ if __name__ == "__main__":
         main()
     except PhotostyleError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -264,3 +264,5 @@ if __name__ == "__main__":
         main()
     except PhotostyleError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
