@@ -8,7 +8,6 @@ through the plain network, at the picture as it would be written, clipped to [0,
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import os
 import platform
@@ -16,6 +15,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from photostyle.apps.options import parse_text
 from photostyle.config import TransferConfig
 from photostyle.errors import Interrupted, MemoryLimitError, UsageError
 from photostyle.images import write_picture
+from photostyle.objective.total import Evaluation
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import Prepared, prepare
 from photostyle.progress import Event, Snapshot, Step
@@ -41,7 +42,8 @@ from photostyle.solvers.start import start_picture
 
 __all__ = ["Job", "Run", "describe", "fits", "run_classic", "run_ours"]
 
-_MOST_MARKS = 100  # on the last level
+_MOST_MARKS = 100  # about, of the last level
+_COARSE_STEP = 10  # iterations between the marks of the levels before it, whose pictures are judged enlarged
 _TELL_EVERY = 20.0  # seconds
 _FEW = 4  # iterations that fill the memory, the history apart
 
@@ -146,6 +148,9 @@ def run_classic(job: Job, start: str, iterations: int, every: int, picture: str)
     problem, config, size = plain_problem(prepared), prepared.config, prepared.size
     del prepared  # and with it the network that isn't used here
     _warm_up(problem.backbone.network, job.device)
+    minimise(
+        lambda x: Evaluation(0.0, x.detach(), {}), torch.zeros(1), 1, lambda _number, _x: None
+    )  # torch.optim loads
     note, done = "", 0
     with tempfile.TemporaryDirectory() as folder:
         marks, clock = _Marks(folder), _Clock(job.device)
@@ -171,19 +176,23 @@ def run_classic(job: Job, start: str, iterations: int, every: int, picture: str)
 
 def run_ours(job: Job, iterations: int | None, limit: float | None, picture: str) -> Run:
     """Run a transfer with its defaults, or with more iterations, until a time is over; write its picture."""
-    prepared = _prepared(job)
-    config = prepared.config if iterations is None else replace(prepared.config, iterations=iterations)
-    prepared = replace(prepared, config=replace(config, snapshots=_marked(config, prepared.solve_size)))
+    prepared = _prepared(job, **({} if iterations is None else {"iterations": iterations}))
+    config = prepared.config
+    prepared = replace(prepared, config=replace(config, snapshot_every=1))
+    step = math.ceil(plan(config, prepared.solve_size)[-1].iterations / _MOST_MARKS)
     _warm_up(prepared.problem.backbone.network, job.device)
     note, done = "", 0
     with tempfile.TemporaryDirectory() as folder:
-        marks, clock = _Marks(folder), _Clock(job.device)
+        marks, clock, seen = _Marks(folder), _Clock(job.device), Counter[tuple[int, ...]]()
 
         def on_event(event: Event) -> None:
             nonlocal note, done
             if isinstance(event, Snapshot):
                 with clock.pause() as seconds:
-                    marks.add(seconds, event.image)
+                    size = event.image.shape[1::-1]
+                    if seen[size] % (step if size == prepared.solve_size else _COARSE_STEP) == 0:
+                        marks.add(seconds, event.image)
+                    seen[size] += 1
             elif isinstance(event, Step):
                 done = event.iteration
                 clock.tell(f"ours: {done} of {event.iterations} iterations, {event.size[0]}×{event.size[1]}")
@@ -257,7 +266,8 @@ def describe(job: Job) -> dict[str, Any]:
     }
 
 
-def _prepared(job: Job, pictures: Any = None, **options: Any) -> Prepared:
+def _prepared(job: Job, pictures: Any = None, /, **more: Any) -> Prepared:
+    options: dict[str, Any] = {"size": job.size, "device": job.device}
     for each in job.options:
         name, found, value = each.partition("=")
         name = name.replace("-", "_")
@@ -265,15 +275,7 @@ def _prepared(job: Job, pictures: Any = None, **options: Any) -> Prepared:
             raise UsageError(f"--set is {each!r}, but must be NAME=VALUE with an option of transfer")
         options[name] = parse_text(name, value.replace(",", "+"))
     content, style = pictures or (job.content, job.style)
-    return prepare(content, style, **{"size": job.size, "device": job.device, **options})
-
-
-def _marked(config: TransferConfig, size: tuple[int, int]) -> tuple[int, ...]:
-    """Return the iterations whose pictures are judged: the last of each level, and of the last level all or many."""
-    stages = plan(config, size)
-    ends = list(itertools.accumulate(stage.iterations for stage in stages))
-    step = math.ceil(stages[-1].iterations / _MOST_MARKS)
-    return tuple(sorted({*ends, *range(ends[-1], ends[-1] - stages[-1].iterations, -step)}))
+    return prepare(content, style, **{**options, **more})
 
 
 def _warm_up(network: torch.nn.Module, device: str) -> None:

@@ -65,10 +65,10 @@ def race(job: Job, starts: Sequence[str], iterations: int, every: int, out: Path
     tell(f"{name}: ours: {summary(ours[0])}")
     while (
         ours[-1].seconds < limit
-        and ours[-1].iterations == ours[-1].asked  # it found lower losses up to its end
+        and (len(ours) == 1 or ours[-1].iterations == ours[-1].asked)  # else it found no lower loss any more
         and any(reached(ours, run) is None for run in classics.values())
     ):
-        more = 2 * ours[-1].asked
+        more = 2 * ours[-1].iterations
         ours.append(in_process(run_ours, job, more, limit, str(out / f"{name}-ours-{more}.png")))
         tell(f"{name}: ours with {more} iterations: {summary(ours[-1])}")
     write_picture(out / f"{name}.png", beside(out, name, job, classics, ours[0]), overwrite=True)

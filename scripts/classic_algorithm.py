@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from photostyle.features.vgg import layer_names, preprocess
 from photostyle.features.weights import Weights
 from photostyle.images import fit_longest_side, resize
-from photostyle.objective.total import Objective
+from photostyle.objective.total import Evaluation
 from photostyle.preparation import Prepared
 from photostyle.solvers.problem import Problem, to_tensor
 
@@ -100,7 +100,8 @@ def plain_network(prepared: Prepared) -> PlainVGG:
     plain = PlainVGG(backbone.weights, layers, config.pooling, padding).to(problem.device)
     height, width = problem.content.shape[:2]
     small = resize(problem.content, fit_longest_side((width, height), min(_CHECKED_SIDE, max(width, height))))
-    with torch.no_grad():
+    # Without the 10-bit products of a GPU, which are no part of the question.
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         x = to_tensor(small, problem.device)
         ours, theirs = backbone(x), plain(x)
     for layer in layers:
@@ -116,7 +117,9 @@ def plain_problem(prepared: Prepared) -> Problem:
     return replace(prepared.problem, backbone=backbone)
 
 
-def minimise(objective: Objective, start: Tensor, iterations: int, visit: Callable[[int, Tensor], None]) -> None:
+def minimise(
+    objective: Callable[[Tensor], Evaluation], start: Tensor, iterations: int, visit: Callable[[int, Tensor], None]
+) -> None:
     """Minimise an objective as the classic implementations do.
 
     Their losses are of the order of millions, ours about 1. That favours the classic algorithm a little: where the
@@ -126,7 +129,8 @@ def minimise(objective: Objective, start: Tensor, iterations: int, visit: Callab
 
     Parameters
     ----------
-    objective : Objective
+    objective : callable
+        Such as an :class:`~photostyle.objective.total.Objective`.
     start : Tensor, shape (1, 3, H, W)
         It isn't changed.
     iterations : int

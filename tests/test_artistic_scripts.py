@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers import save
 
-from photostyle.errors import UsageError
+from photostyle.errors import MemoryLimitError, UsageError
 from photostyle.features.vgg import VGG
 from photostyle.images import read_picture
 from photostyle.objective.total import Evaluation
@@ -129,6 +129,15 @@ def test_our_run_is_what_transfer_gives(job, tmp_path):
     assert judge(expected)["total"] == pytest.approx(run.loss, rel=1e-4)
 
 
+def test_pictures_of_the_coarse_levels_are_judged_too(job, tmp_path):
+    run = run_ours(replace(job, size=256), 15, None, str(tmp_path / "ours.png"))
+    assert run.iterations == 15  # ten at 128 px, five at 256
+    assert len(run.curve) == 1 + 5 + 1
+    times, losses = zip(*run.curve, strict=True)
+    assert list(times) == sorted(times)
+    assert losses[-1] == run.lowest < losses[0]
+
+
 def test_our_run_ends_with_the_time_of_the_classic(job, tmp_path):
     run = run_ours(job, 9, 0.0, str(tmp_path / "ours.png"))
     assert (run.asked, run.iterations) == (9, 1)
@@ -181,9 +190,8 @@ def test_ours_gets_twice_the_iterations(monkeypatch, job, tmp_path, capsys, pace
         if function is run_classic:
             return run_of((0.0, 9.0), (10.0, 0.001), iterations=500)
         given.append(values[1])
-        iterations = values[1] or 150
-        done = min(iterations, most)
-        run = run_of((0.0, 9.0), (done * pace, 1.0 / done), iterations=iterations)
+        done = min(values[1] or 150, most)  # by default its loss settles halfway
+        run = run_of((0.0, 9.0), (done * pace, 1.0 / done), iterations=values[1] or 300)
         return replace(run, iterations=done)
 
     monkeypatch.setattr(benchmark_artistic, "in_process", in_process)
@@ -207,6 +215,20 @@ def test_the_largest_square_is_found_between_the_tries(monkeypatch, job, capsys)
     assert len(tries) < 12
     tries = benchmark_artistic.largest(job, 4096, True)
     assert 2850 < max(each["side"] for each in tries if each["fits"]) <= 3000
+
+
+@pytest.mark.parametrize("classic", [True, False])
+def test_a_square_that_fits_tells_what_an_iteration_takes(monkeypatch, job, classic):
+    found = artistic_race.fits(job, 48, classic)
+    assert (found["side"], found["fits"]) == (48, True)
+    assert found["seconds_an_iteration"] > 0
+
+    def fail(*_args, **_more):
+        raise MemoryLimitError("the memory doesn't suffice")
+
+    monkeypatch.setattr(artistic_race, "minimise" if classic else "run_prepared", fail)
+    found = artistic_race.fits(job, 48, classic)
+    assert (found["fits"], found["why"]) == (False, "the memory doesn't suffice")
 
 
 def test_options_of_the_command_line_are_made_from_settings():
