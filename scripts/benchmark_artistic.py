@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -264,5 +265,7 @@ if __name__ == "__main__":
         main()
     except PhotostyleError as error:
         sys.exit(str(error))
+    except BrokenProcessPool:
+        sys.exit("a run was ended by the system, which it does where memory runs out: name smaller --sizes")
     except KeyboardInterrupt:
         sys.exit(130)
