@@ -164,6 +164,12 @@ def sizes(pair: Pair, megapixels: Sequence[float], output: Path, masks: str, opt
             print(f"| {' | '.join(cells)} | {difference:.1f} |", flush=True)
 
 
+def options_of(settings: Sequence[str]) -> list[str]:
+    """Turn settings, OPTION=VALUE, into options of the command line; of a switch, OPTION alone or no-OPTION."""
+    parts = [each.partition("=") for each in settings]
+    return [part for name, found, value in parts for part in (f"--{name.replace('_', '-')}", *[value] * bool(found))]
+
+
 def _cell(scores: dict[str, float]) -> str:
     return " / ".join(f"{scores[name]:.{1 if name == 'matting' else 3}f}" for name in NAMES)
 
@@ -185,7 +191,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of every run")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    options = [part for each in arguments.set for part in (f"--{each.partition('=')[0]}", each.partition("=")[2])]
+    options = options_of(arguments.set)
     if arguments.beside and arguments.folder is None:
         parser.error("--beside needs a FOLDER")
     pairs = pairs_of(arguments.folder, [name for name in arguments.pairs.split(",") if name])
