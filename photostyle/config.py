@@ -95,7 +95,7 @@ class TransferConfig:
     style_layer_weights: tuple[float, ...] | None = _option(
         None,
         "Weight of each style layer, by comma; they are divided by their sum. Default: equal for layers of your own "
-        "and with --normalisation papers, else 1,1,0.5,0.05,0.005, for pixels in photo mode 1,1,1,0.3,0.05.",
+        "and with --normalisation papers, else 1,1,1,0.3,0.05, for the affine field equal.",
     )
     style_loss: str = _option(
         "gram", "gram (Gatys et al.) or wasserstein (distance of means and covariances of the features)."
