@@ -1,4 +1,4 @@
-"""Keep freed memory for the next iteration.
+"""Memory: what an error says of it, and how to keep what is freed for the next iteration.
 
 An evaluation of the objective needs the same few hundred megabytes again and again. The C library of Linux hands
 blocks of that size back to the system at once, which then clears every page anew: a fifth of the time of a step.
@@ -10,7 +10,9 @@ import ctypes
 import functools
 import platform
 
-__all__ = ["keep_freed_memory"]
+import torch
+
+__all__ = ["is_out_of_memory", "keep_freed_memory"]
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's mallopt(3)
 _LARGEST_INT = 2**31 - 1
@@ -29,3 +31,9 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_TRIM_THRESHOLD, _LARGEST_INT) and mallopt(_MMAP_MAX, 0))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of Python, PyTorch or a device says that memory doesn't suffice."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")  # Linux, Windows, MPS
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(word in str(error) for word in words)

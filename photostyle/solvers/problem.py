@@ -24,7 +24,7 @@ from photostyle.solvers.field import FieldSpace, field_objective
 from photostyle.solvers.memory import keep_freed_memory
 from photostyle.solvers.schedule import Stage
 
-__all__ = ["Problem", "build_stage", "to_tensor"]
+__all__ = ["Problem", "build_stage", "to_array", "to_tensor"]
 
 
 @dataclass(frozen=True)
@@ -111,3 +111,9 @@ def _style_size(picture: NDArray[np.float32], stage: Stage, scale: float) -> tup
 def to_tensor(picture: NDArray[np.float32], device: str) -> Tensor:
     """Turn a picture of shape (H, W, 3) into a tensor of shape (1, 3, H, W) on a device."""
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].to(device)
+
+
+def to_array(x: Tensor) -> NDArray[np.float32]:
+    """Turn a tensor of shape (1, 3, H, W) into a picture of shape (H, W, 3), clipped to [0, 1]."""
+    array: NDArray[np.float32] = x[0].detach().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    return np.ascontiguousarray(array)

@@ -24,8 +24,9 @@ from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
 from photostyle.solvers.estimate import tiled_choices
 from photostyle.solvers.field import FieldSpace, continued_field, paint
+from photostyle.solvers.memory import is_out_of_memory
 from photostyle.solvers.pixels import LevelState, keep_average, optimise
-from photostyle.solvers.problem import Problem, build_stage, to_tensor
+from photostyle.solvers.problem import Problem, build_stage, to_array, to_tensor
 from photostyle.solvers.schedule import Stage
 from photostyle.solvers.start import start_picture
 
@@ -115,7 +116,7 @@ def solve(
         if isinstance(stop, KeyboardInterrupt):
             run.save()
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         width, height = stages[run.index].size if stages else problem.content.shape[1::-1]
         raise MemoryLimitError(
@@ -176,30 +177,30 @@ class _Run:
     def _within_memory(self, stage: Stage, config: TransferConfig) -> Objective:
         """Optimise at one stage; where a GPU has less memory than was thought, go on with more tiled blocks."""
         backbone, device = self.problem.backbone, self.problem.device
-        for blocks in tiled_choices(backbone, stage, config, device):
+        choices = tiled_choices(backbone, stage, config, device)
+        for blocks in choices:
             try:
-                objective, content, style = build_stage(self.problem, stage, config, blocks)
-                self.objective = objective
-                for note in objective.notes:
-                    self._note(note)
-                if self.level is None:
-                    x = self._begin(stage, content, style)
-                    self.level = LevelState(x, x.clone())
-                optimise(
-                    objective, self.level, stage.iterations, config, self._on_iteration, small_steps=stage.small_steps
-                )
-                return objective
+                return self._optimise(stage, config, blocks)
             except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error) or blocks == choices[-1]:
                     raise
-                self.objective = None
+            self.objective = None
             if device == "cuda":
                 torch.cuda.empty_cache()
-            self._note(
-                f"the memory of {device} doesn't suffice for {stage.size[0]}×{stage.size[1]}"
-                + (f" with {blocks} tiled blocks" if blocks else " as a whole")
-            )
-        raise MemoryError
+            how = f"with {blocks} tiled blocks: going on with more" if blocks else "as a whole: going on tile by tile"
+            self._note(f"the memory of {device} doesn't suffice for {stage.size[0]}×{stage.size[1]} {how}")
+        raise AssertionError("there is always a last choice")
+
+    def _optimise(self, stage: Stage, config: TransferConfig, tiled_blocks: int) -> Objective:
+        objective, content, style = build_stage(self.problem, stage, config, tiled_blocks)
+        self.objective = objective
+        for note in objective.notes:
+            self._note(note)
+        if self.level is None:
+            x = self._begin(stage, content, style)
+            self.level = LevelState(x, x.clone())
+        optimise(objective, self.level, stage.iterations, config, self._on_iteration, small_steps=stage.small_steps)
+        return objective
 
     def elapsed(self) -> float:
         """Seconds of work, over all parts of a resumed run."""
@@ -219,7 +220,7 @@ class _Run:
         if best.ndim == _FIELD_DIMENSIONS:
             self.solution.field = self._space().field(best).cpu().numpy()
         else:
-            self.solution.image = resize(_to_array(best), self.stages[-1].size, wraps=self.config.tiles)
+            self.solution.image = resize(to_array(best), self.stages[-1].size, wraps=self.config.tiles)
 
     def save(self) -> None:
         """Write a checkpoint, if there is a place for it and something to keep."""
@@ -271,7 +272,7 @@ class _Run:
             return to_tensor(painted, self.problem.device)
         if previous.shape == content.shape:
             return previous.clone()
-        enlarged = to_tensor(resize(_to_array(previous), stage.size, wraps=config.tiles), self.problem.device)
+        enlarged = to_tensor(resize(to_array(previous), stage.size, wraps=config.tiles), self.problem.device)
         if not config.content_weight or config.tiles:
             return enlarged
         # With what the content has at this size and had not at the last one, the loss begins at half.
@@ -285,7 +286,7 @@ class _Run:
         solution.history.append({"iteration": done, "stage": stage.name, "size": list(stage.size), **at.losses})
         if done in config.snapshots or (config.snapshot_every and done % config.snapshot_every == 0):
             assert self.objective is not None
-            self.callback(Snapshot(done, _to_array(self.objective.picture(level.x))))
+            self.callback(Snapshot(done, to_array(self.objective.picture(level.x))))
         if config.checkpoint_every and done % config.checkpoint_every == 0:
             self.save()
         total = done + sum(left for _, left in self._left(level))
@@ -309,11 +310,6 @@ class _Run:
             self.callback(Message(text))
 
 
-def _to_array(x: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = x[0].detach().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-    return np.ascontiguousarray(array)
-
-
 def _moved(value: Any, device: str) -> Any:
     """Move all tensors in dicts and lists to a device."""
     if isinstance(value, Tensor):
@@ -321,8 +317,3 @@ def _moved(value: Any, device: str) -> Any:
     if isinstance(value, dict):
         return {key: _moved(item, device) for key, item in value.items()}
     return [_moved(item, device) for item in value] if isinstance(value, list) else value
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    words = ("can't allocate memory", "not enough memory", "out of memory")  # Linux, Windows, MPS
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(word in str(error) for word in words)
