@@ -227,7 +227,6 @@ def resolve(config: TransferConfig) -> TransferConfig:
         "style_weight": 1.0,
         "learning_rate": 1.0 if config.optimizer == "lbfgs" else 0.02,
         "settle": 0.0,
-        "averaging": 0.9 if config.optimizer == "adam" else 0.0,
         **BY_SOLVER[config.mode, solver],
         **(PRESETS[config.preset] if config.preset and solver != "pixels" else {}),
         **(PAPERS if config.normalisation == "papers" else {}),
@@ -269,7 +268,7 @@ def affine_start(config: TransferConfig) -> TransferConfig:
     config : TransferConfig
         Resolved.
     """
-    unset: dict[str, Any] = dict.fromkeys(
-        (*BY_SOLVER["photo", "affine"], "start", "style_weight", "learning_rate", "averaging")
+    unset: dict[str, Any] = dict.fromkeys((*BY_SOLVER["photo", "affine"], "start", "style_weight", "learning_rate"))
+    return resolve(
+        replace(config, **unset, solver="affine", optimizer="lbfgs", averaging=0.0, normalisation="relative")
     )
-    return resolve(replace(config, **unset, solver="affine", optimizer="lbfgs", normalisation="relative"))
