@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +114,27 @@ def test_memory_is_read_where_the_system_tells_it(tmp_path):
     (tmp_path / "memory.max").write_text("max\n")
     assert estimate._from_cgroup(tmp_path) == []
     assert available_memory("cpu") > 1e6
+
+
+def test_what_is_kept_is_returned_on_request():
+    """With glibc; other libraries have no such switch, and nothing is told."""
+    code = """
+import torch
+from photostyle.solvers.memory import keep_freed_memory, return_freed_memory
+def pages():
+    try:
+        return int(open("/proc/self/statm").read().split()[1])
+    except OSError:
+        return 0
+keeps, before, blocks = keep_freed_memory(), pages(), [torch.ones(10**7) for _ in range(4)]
+full, last = pages(), torch.ones(1000)
+del blocks
+kept, told = pages(), return_freed_memory()
+after = pages()
+print(keeps == told, not keeps or kept - before > 0.9 * (full - before) > 30000 > 3 * (after - before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
 
 
 def test_a_run_by_tiles_gives_the_picture_of_a_run_as_a_whole(problem, monkeypatch):

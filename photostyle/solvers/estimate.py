@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -20,12 +21,13 @@ from photostyle.solvers.schedule import Stage, plan
 __all__ = ["announcement", "available_memory", "tiled_choices"]
 
 # Bytes of an evaluation with its gradient, fixed and a pixel, by the number of tiled blocks; and how much longer it
-# takes. Measured with VGG-16 at 1 to 8 megapixels (scripts/benchmark_core.py --poster).
-_EVALUATION = {0: (0.0, 2950.0), 2: (0.8e9, 560.0), 3: (0.5e9, 510.0)}
+# takes. Measured with VGG-16 on a CPU at 1 to 10 megapixels.
+_EVALUATION = {0: (0.0, 2950.0), 2: (0.8e9, 740.0), 3: (0.5e9, 690.0)}
 _SLOWER = {0: 1.0, 2: 1.15, 3: 1.3}
 _PICTURE = 12  # bytes a pixel of a picture of three floats
 _PICTURES = 6  # at the same time: start, best, gradient, direction, trial point, content
 _CPU_BUDGET = 6.5e9  # a CPU has more memory than it can fill with pixels in a reasonable time
+_BEFORE = 3  # evaluations that encoding content and style and the first step cost, at each level
 _SHARE = 0.85  # of what is available
 _LARGE = 1e6  # pixels from which on a run is announced
 _SMALLEST = 64
@@ -156,10 +158,9 @@ def _seconds(problem: Problem, stages: Sequence[Stage], config: TransferConfig) 
 
     once()
     a_pixel = min(once(), once()) / 128**2
-    return sum(
-        a_pixel * s.size[0] * s.size[1] * s.iterations * _SLOWER[tiled_choices(backbone, s, config, device)[0]]
-        for s in stages
-    )
+    slower = [_SLOWER[tiled_choices(backbone, stage, config, device)[0]] for stage in stages]
+    evaluations = [math.prod(stage.size) * (stage.iterations + _BEFORE) for stage in stages]
+    return a_pixel * sum(a * b for a, b in zip(slower, evaluations, strict=True))
 
 
 def _choices(backbone: Backbone, stage: Stage, config: TransferConfig) -> list[int]:

@@ -12,7 +12,7 @@ import platform
 
 import torch
 
-__all__ = ["is_out_of_memory", "keep_freed_memory"]
+__all__ = ["is_out_of_memory", "keep_freed_memory", "return_freed_memory"]
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's mallopt(3)
 _LARGEST_INT = 2**31 - 1
@@ -31,6 +31,19 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_TRIM_THRESHOLD, _LARGEST_INT) and mallopt(_MMAP_MAX, 0))
+
+
+def return_freed_memory() -> bool:
+    """Return to the system what is free, as between two levels, whose blocks are of other sizes; glibc only.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to return.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    return bool(ctypes.CDLL(None).malloc_trim(0))
 
 
 def is_out_of_memory(error: Exception) -> bool:

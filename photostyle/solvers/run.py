@@ -24,7 +24,7 @@ from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
 from photostyle.solvers.estimate import tiled_choices
 from photostyle.solvers.field import FieldSpace, continued_field, paint
-from photostyle.solvers.memory import is_out_of_memory
+from photostyle.solvers.memory import is_out_of_memory, return_freed_memory
 from photostyle.solvers.pixels import LevelState, keep_average, optimise
 from photostyle.solvers.problem import Problem, build_stage, to_array, to_tensor
 from photostyle.solvers.schedule import Stage
@@ -192,6 +192,7 @@ class _Run:
         raise AssertionError("there is always a last choice")
 
     def _optimise(self, stage: Stage, config: TransferConfig, tiled_blocks: int) -> Objective:
+        return_freed_memory()
         objective, content, style = build_stage(self.problem, stage, config, tiled_blocks)
         self.objective = objective
         for note in objective.notes:
