@@ -208,8 +208,8 @@ def test_a_large_level_gets_few_iterations_unless_they_are_fixed():
 
 
 def test_a_level_begins_with_the_detail_of_the_content(problem):
-    """Enlarged from a level that had changed nothing, the start is the content again."""
-    stages = [Stage("style", SMALL, 1), Stage("style", LARGE, 1)]
+    """Enlarged from a level that had changed nothing, the start is the content again; not for a few iterations."""
+    stages = [Stage("style", SMALL, 1), Stage("style", LARGE, 30)]
     state = run._Run(problem, stages, config(iterations=2), lambda _event: None, None)
     state.previous = run.to_tensor(run.resize(problem.content, SMALL), "cpu")
     content = run.to_tensor(problem.content, "cpu")
@@ -217,3 +217,4 @@ def test_a_level_begins_with_the_detail_of_the_content(problem):
     plain = run._Run(problem, stages, config(iterations=2, content_weight=0.0), lambda _event: None, None)
     plain.previous = state.previous
     assert (plain._begin(stages[1], content, content) - content).abs().max() > 0.01
+    assert (state._begin(Stage("style", LARGE, 29), content, content) - content).abs().max() > 0.01

@@ -133,8 +133,7 @@ def test_the_next_level_begins_with_the_average(problem, monkeypatch):
 
     monkeypatch.setattr(run_module, "optimise", spy)
     run(problem, [first, Stage("style", LARGE, 1)], **NOISY)
-    detail = problem.content - resize(resize(problem.content, SMALL), LARGE)
-    np.testing.assert_allclose(starts[1], resize(average.image, LARGE) + detail, atol=1e-6)
+    assert np.array_equal(starts[1], resize(average.image, LARGE))
 
 
 def test_an_average_that_is_worse_is_not_kept(problem):
@@ -451,12 +450,10 @@ def test_a_level_that_converges_is_noted_and_left(problem):
     """Without a style the content itself is the minimum: the loss is zero from the start."""
     solution, log = run(problem, **NO_STYLE)
     assert solution.stopped is None
-    notes = [note for note in solution.notes if "no lower loss can be found" in note]
-    assert set(notes) <= set(log.messages)
-    assert notes[0] == "no lower loss can be found at 40×32 after 0 of 4 iterations"
-    assert notes[1].startswith("no lower loss can be found at 64×48"), (
-        "its start is the content again, but for rounding"
-    )
+    (note,) = [note for note in solution.notes if "no lower loss can be found" in note]
+    assert note in log.messages
+    assert note == "no lower loss can be found at 40×32 after 0 of 4 iterations"
+    assert {step.size for step in log.steps} == {LARGE}
     assert solution.image.shape == (48, 64, 3)
 
 

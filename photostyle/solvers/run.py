@@ -33,6 +33,7 @@ from photostyle.solvers.start import start_picture
 __all__ = ["Checkpoint", "Solution", "solve"]
 
 _FIELD_DIMENSIONS = 5  # a field, or its coordinates, is (K, D, N, N, 15), pixels are (1, 3, H, W)
+_ENOUGH = 30  # iterations of a level that paint over the content's detail, with which it begins
 _STATISTICS = (2, 2)  # tones and cells of the field of statistics, one map a region
 
 
@@ -274,9 +275,8 @@ class _Run:
         if previous.shape == content.shape:
             return previous.clone()
         enlarged = to_tensor(resize(to_array(previous), stage.size, wraps=config.tiles), self.problem.device)
-        if not config.content_weight or config.tiles:
+        if not config.content_weight or config.tiles or stage.iterations < _ENOUGH:
             return enlarged
-        # With what the content has at this size and had not at the last one, the loss begins at half.
         coarse = resize(resize(self.problem.content, (previous.shape[3], previous.shape[2])), stage.size)
         return enlarged + (content - to_tensor(coarse, self.problem.device))
 
