@@ -149,7 +149,7 @@ class _Windows:
             parts = {layer: _placed(mask, window, block_of(layer) - 1) for layer, mask in masks.items()}
             self.regions.append({layer: list(map(region_of, part)) for layer, part in parts.items()})
         for layer, mask in masks.items():
-            areas = [[max(region.area, MIN_CELLS) for region in found[layer]] for found in self.regions]
+            areas = [[region.normaliser for region in found[layer]] for found in self.regions]
             self.shares[layer] = mask.new_tensor(areas) / mask.sum((1, 2)).clamp_min(MIN_CELLS)
 
     def through(self, index: int, x: Tensor) -> list[Tensor]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["MIN_CELLS", "Region", "gram_distance", "masked_gram", "masked_grams", "region_of", "style_loss"]
+__all__ = ["MIN_CELLS", "Region", "gram_distance", "masked_gram", "masked_grams", "region_of", "rows_of", "style_loss"]
 
 MIN_CELLS = 4.0
 """A region with fewer cells than this on a layer's grid is left out there; also the least normaliser."""
@@ -42,6 +42,24 @@ class Region:
     weights: Tensor
     area: float
     uniform: bool = False
+
+    @property
+    def normaliser(self) -> float:
+        """By what a sum over the region is divided: its area, at least :data:`MIN_CELLS`."""
+        return max(self.area, MIN_CELLS)
+
+    def covers(self, rows: Tensor) -> bool:
+        """Whether these are all cells of the grid whose features are given in rows."""
+        return len(self.cells) == len(rows)
+
+    def inside(self, rows: Tensor) -> Tensor:
+        """Return the rows of the region's cells."""
+        return rows if self.covers(rows) else rows.index_select(0, self.cells)
+
+
+def rows_of(features: Tensor) -> Tensor:
+    """Return features of shape (C, H, W) in rows, one cell a row: shape (H·W, C)."""
+    return features.permute(1, 2, 0).reshape(-1, features.shape[0])
 
 
 def region_of(mask: Tensor) -> Region:
@@ -72,7 +90,7 @@ class _WeightedGrams(torch.autograd.Function):
         (rows,) = ctx.saved_tensors
         result: Tensor | None = None
         for region, d in zip(ctx.regions, gradient, strict=True):
-            if _covers(region, rows):
+            if region.covers(rows):
                 part = rows @ (d + d.T)
                 part = part if region.uniform else part.mul_(region.weights[:, None])
                 result = part if result is None else result.add_(part)
@@ -85,12 +103,8 @@ class _WeightedGrams(torch.autograd.Function):
         return result, None
 
 
-def _covers(region: Region, rows: Tensor) -> bool:
-    return len(region.cells) == len(rows)
-
-
 def _gram_of(rows: Tensor, region: Region) -> Tensor:
-    inside = rows if _covers(region, rows) else rows.index_select(0, region.cells)
+    inside = region.inside(rows)
     return inside.T @ (inside if region.uniform else inside * region.weights[:, None])
 
 
@@ -112,8 +126,8 @@ def masked_grams(features: Tensor, regions: Sequence[Region]) -> Tensor:
     Tensor, shape (K, C, C)
         Symmetric, positive semi-definite matrices.
     """
-    rows = features.permute(1, 2, 0).reshape(-1, features.shape[0])
-    areas = rows.new_tensor([max(region.area, MIN_CELLS) for region in regions])
+    rows = rows_of(features)
+    areas = rows.new_tensor([region.normaliser for region in regions])
     grams: Tensor = _WeightedGrams.apply(rows, regions)
     return grams / areas[:, None, None]
 

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from photostyle.objective.gram import MIN_CELLS, Region
+from photostyle.objective.gram import Region, rows_of
 
 __all__ = [
     "WassersteinTarget",
@@ -91,11 +91,11 @@ class _Moments(torch.autograd.Function):
         rows, means = ctx.saved_tensors
         result = torch.zeros_like(rows)
         for region, mean, g in zip(ctx.regions, means, gradient, strict=True):
-            inside = _inside(rows, region)
-            both = (g[:, :-1] + g[:, :-1].T) / _area(region)
-            part = torch.addmm(g[:, -1] / _area(region) - both @ mean, inside, both)
+            inside = region.inside(rows)
+            both = (g[:, :-1] + g[:, :-1].T) / region.normaliser
+            part = torch.addmm(g[:, -1] / region.normaliser - both @ mean, inside, both)
             part = part if region.uniform else part.mul_(region.weights[:, None])
-            if _covers(region, rows):
+            if region.covers(rows):
                 result.add_(part)
             else:
                 result.index_add_(0, region.cells, part)
@@ -108,24 +108,12 @@ def _moments_of(rows: Tensor, region: Region) -> Tensor:
     covariance, mean = moments[:, :-1], moments[:, -1]
     for start in range(0, len(region.cells), _BLOCK):
         part = slice(start, start + _BLOCK)
-        block = _exact(rows[part] if _covers(region, rows) else rows.index_select(0, region.cells[part]))
+        block = _exact(rows[part] if region.covers(rows) else rows.index_select(0, region.cells[part]))
         weighted = block if region.uniform else block * _exact(region.weights[part, None])
-        covariance.addmm_(block.T, weighted, alpha=1 / _area(region))
-        mean.add_(weighted.sum(0), alpha=1 / _area(region))
+        covariance.addmm_(block.T, weighted, alpha=1 / region.normaliser)
+        mean.add_(weighted.sum(0), alpha=1 / region.normaliser)
     covariance.addr_(mean, mean, alpha=-1)
     return moments
-
-
-def _inside(rows: Tensor, region: Region) -> Tensor:
-    return rows if _covers(region, rows) else rows.index_select(0, region.cells)
-
-
-def _covers(region: Region, rows: Tensor) -> bool:
-    return len(region.cells) == len(rows)
-
-
-def _area(region: Region) -> float:
-    return max(region.area, MIN_CELLS)
 
 
 def _exact(x: Tensor) -> Tensor:
@@ -152,8 +140,7 @@ def masked_moments(features: Tensor, regions: Sequence[Region]) -> Tensor:
     Tensor, shape (K, C, C + 1)
         [Σ | μ]: the covariance, symmetric and positive semi-definite, and the mean as the last column.
     """
-    rows = features.permute(1, 2, 0).reshape(-1, features.shape[0])
-    moments: Tensor = _Moments.apply(rows, regions)
+    moments: Tensor = _Moments.apply(rows_of(features), regions)
     return moments
 
 
