@@ -12,6 +12,7 @@ from photostyle.errors import UsageError
 __all__ = [
     "ContentArgument",
     "ContentMaskOption",
+    "FolderOption",
     "JsonOption",
     "MapOption",
     "OverwriteOption",
@@ -49,6 +50,9 @@ StyleMaskOption = Annotated[
     typer.Option(
         "--style-mask", metavar="FILE", help="Label map of a style picture (repeat, one a style; none: used whole)."
     ),
+]
+FolderOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all files.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the record on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]

@@ -13,6 +13,7 @@ from photostyle._version import __version__
 from photostyle.apps.arguments import (
     ContentArgument,
     ContentMaskOption,
+    FolderOption,
     JsonOption,
     MapOption,
     OverwriteOption,
@@ -162,9 +163,7 @@ def _snapshot_numbers(config: TransferConfig) -> list[int]:
 @with_config_options
 def compare_command(
     content: ContentArgument,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all files.", show_default=False)
-    ],
+    output: FolderOption,
     style: StyleArgument = None,
     content_mask: ContentMaskOption = None,
     style_mask: StyleMaskOption = None,

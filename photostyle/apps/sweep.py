@@ -15,6 +15,7 @@ import typer
 from photostyle.apps.arguments import (
     ContentArgument,
     ContentMaskOption,
+    FolderOption,
     JsonOption,
     MapOption,
     OverwriteOption,
@@ -40,9 +41,7 @@ __all__ = ["parse_vary", "sweep_command"]
 @with_config_options
 def sweep_command(
     content: ContentArgument,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all files.", show_default=False)
-    ],
+    output: FolderOption,
     style: StyleArgument = None,
     vary: Annotated[
         list[str] | None,
