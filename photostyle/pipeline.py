@@ -29,7 +29,7 @@ from photostyle.images import check_writable, resize, write_atomically, write_pi
 from photostyle.images.local_affine import lift, smoothing_radius
 from photostyle.preparation import PictureSource, Prepared, prepare
 from photostyle.progress import Callback, Event, Message, Rows, Snapshot, ignore
-from photostyle.regions.labels import area_average
+from photostyle.regions.labels import LabelMasks, area_average
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.record import fingerprint, run_record
 from photostyle.solvers.estimate import announcement
@@ -68,6 +68,8 @@ class Result:
         The content's, 8 or 16.
     exif : bytes or None
         The content's.
+    masks : LabelMasks or None
+        The content's regions, at the content's own size; None if there is only one.
     """
 
     rgb: NDArray[np.float32]
@@ -75,6 +77,7 @@ class Result:
     record: dict[str, Any]
     bit_depth: int = 8
     exif: bytes | None = None
+    masks: LabelMasks | None = None
 
     @property
     def image(self) -> Image.Image:
@@ -213,7 +216,8 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
     rgb = _keep(prepared, rgb, large)
     alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
     record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
-    return Result(rgb, alpha, record, content.bit_depth, content.exif)
+    masks = prepared.masks if len(prepared.masks.labels) > 1 else None
+    return Result(rgb, alpha, record, content.bit_depth, content.exif, masks)
 
 
 def _clean(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from photostyle._version import __version__
 from photostyle.errors import UsageError
@@ -17,7 +15,7 @@ from photostyle.images import Picture, check_writable, encode_picture, read_pict
 from photostyle.preparation import PictureSource
 from photostyle.progress import Callback, ignore
 from photostyle.regions.segmentation import Segmentation, Segmenter, label_palette
-from photostyle.report.masks import labelled_overlay
+from photostyle.report.masks import indexed_png, labelled_overlay
 
 __all__ = ["Segmentation", "Segmenter", "check_map", "map_files", "read_picture", "segment", "write_map"]
 
@@ -117,14 +115,10 @@ def write_map(
     target, legend_path, overlay_path = map_files(path)
     image = _read(picture)
     legend = _legend(found, image.name)
-    indexed = Image.fromarray(found.label_map)
-    indexed.putpalette([level for color in label_palette(found.labels).values() for level in bytes.fromhex(color[1:])])
-    buffer = io.BytesIO()
-    indexed.save(buffer, "PNG", optimize=True)
     overlay = labelled_overlay(image.rgb, found.masks)
     write_atomically(legend_path, (json.dumps(legend, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
     write_atomically(overlay_path, encode_picture(overlay, suffix=".png"))
-    write_atomically(target, buffer.getvalue())
+    write_atomically(target, indexed_png(found.label_map, found.labels))
     return legend
 
 

@@ -50,6 +50,20 @@ def _record(shop):
     return json.loads(record_path(shop.output).read_text(encoding="utf-8"))
 
 
+def test_the_map_of_the_regions_can_be_passed_back(shop):
+    assert shop.transfer(*shop.masks).code == 0
+    names = ["result.png", "result.record.json", "result.regions.json", "result.regions.png"]
+    assert shop.results() == names
+    found, record = shop.output.read_bytes(), _record(shop)
+    assert list(record["content"]["regions"]) == ["sky", "land"]
+    label_map = shop.folder / "again.png"
+    for path in shop.output.parent.glob("result.regions.*"):
+        path.rename(label_map.with_suffix(path.suffix))
+    again = ("--content-mask", label_map, "--style-mask", shop.style_mask, "--overwrite")
+    assert shop.transfer(*again).code == 0
+    assert shop.output.read_bytes() == found
+
+
 def test_json_is_all_of_standard_output(shop):
     outcome = shop.transfer("--json")
     assert outcome.code == 0

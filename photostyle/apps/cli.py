@@ -27,6 +27,7 @@ from photostyle.apps.files import (
     check_free,
     checkpoint_path,
     record_path,
+    regions_paths,
     result_folder,
     save_result,
     snapshot_path,
@@ -101,7 +102,7 @@ def transfer_command(
     check_writable(output, overwrite=overwrite or resume)
     snapshots = {number: snapshot_path(output, number) for number in _snapshot_numbers(config)}
     replace = overwrite or resume
-    check_free([record_path(output), *snapshots.values()], overwrite=replace)
+    check_free([record_path(output), *regions_paths(output), *snapshots.values()], overwrite=replace)
     checkpoint = checkpoint_path(output)
     with Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
 

@@ -12,11 +12,13 @@ from typing import Any
 
 from photostyle.errors import OutputError, UsageError
 from photostyle.pipeline import Result, check_writable, write_atomically
+from photostyle.report.masks import indexed_png
 
 __all__ = [
     "check_free",
     "checkpoint_path",
     "record_path",
+    "regions_paths",
     "result_folder",
     "save_result",
     "snapshot_path",
@@ -27,6 +29,11 @@ __all__ = [
 def record_path(output: Path) -> Path:
     """Return where the record of a result goes: castle.png → castle.record.json."""
     return output.with_suffix(".record.json")
+
+
+def regions_paths(output: Path) -> tuple[Path, Path]:
+    """Return where the content's label map of a result and its legend go: castle.png → castle.regions.png and .json."""
+    return output.with_suffix(".regions.png"), output.with_suffix(".regions.json")
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -82,7 +89,7 @@ def result_folder(folder: Path, *, overwrite: bool) -> Iterator[None]:
 
 
 def save_result(result: Result, output: Path, *, overwrite: bool) -> None:
-    """Write the picture and its record; where that fails, rescue the picture in the temporary folder.
+    """Write the picture, its record and the map of its regions; rescue a picture that can't be written.
 
     Raises
     ------
@@ -99,6 +106,11 @@ def save_result(result: Result, output: Path, *, overwrite: bool) -> None:
             raise error from None
         raise OutputError(f"{error}; the picture was rescued as {rescue}") from None
     write_json(record_path(output), result.record)
+    if result.masks is not None:
+        label_map, legend = regions_paths(output)
+        labels = result.masks.labels
+        write_json(legend, {"labels": {str(index): label for index, label in enumerate(labels)}})
+        write_atomically(label_map, indexed_png(result.masks.masks.argmax(0), labels))
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import colorsys
+import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from photostyle.regions.label_colors import LABEL_COLORS
+from photostyle.regions.label_colors import LABEL_COLORS, label_palette
 from photostyle.regions.labels import LabelMasks
 from photostyle.report.sheet import legend_strip
 
-__all__ = ["label_colors", "labelled_overlay", "overlay"]
+__all__ = ["indexed_png", "label_colors", "labelled_overlay", "overlay"]
 
 
 def label_colors(labels: Sequence[str]) -> dict[str, tuple[float, float, float]]:
@@ -70,3 +72,19 @@ def overlay(
     grey = picture.mean(axis=2, keepdims=True)
     mixed: NDArray[np.float32] = np.clip(np.float32(0.45) * grey + np.float32(0.55) * painted, 0, 1)
     return mixed
+
+
+def indexed_png(label_map: NDArray[np.integer], labels: Sequence[str]) -> bytes:
+    """Encode a label map as an indexed PNG whose indices are the places in `labels`, each in its colour.
+
+    Parameters
+    ----------
+    label_map : ndarray of integers, shape (H, W)
+    labels : sequence of str
+        At most 256.
+    """
+    indexed = Image.fromarray(label_map.astype(np.uint8))
+    indexed.putpalette([level for color in label_palette(labels).values() for level in bytes.fromhex(color[1:])])
+    buffer = io.BytesIO()
+    indexed.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
