@@ -24,6 +24,7 @@ from photostyle.errors import (
 from photostyle.pipeline import Result, transfer
 from photostyle.progress import Download, Message, Rows, Snapshot, Step
 from photostyle.reconstruction import Reconstruction, reconstruct
+from photostyle.reporting import html_report
 from photostyle.scoring import score
 from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
 from photostyle.sweeping import Cell, Sweep, sweep
@@ -53,6 +54,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "compare",
+    "html_report",
     "reconstruct",
     "score",
     "segment",

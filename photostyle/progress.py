@@ -97,16 +97,22 @@ class Download:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of the result at its final size are done.
+    """Some rows of the result at its final size are done, or other things that are counted.
 
     Attributes
     ----------
     done, total : int
         Rows so far, and rows of the whole picture.
+    doing : str
+        What is done with them, for people.
+    counted : str
+        What is counted, for people.
     """
 
     done: int
     total: int
+    doing: str = "applying"
+    counted: str = "rows"
 
 
 Event = Step | Snapshot | Message | Download | Rows

@@ -32,13 +32,14 @@ ROWS = [
     {"objective"},
     {"solvers"},
     {"finish", "report"},
-    {"preparation", "pipeline", "comparison", "reconstruction", "scoring", "segmenting", "sweeping"},
+    {"preparation", "pipeline", "comparison", "reconstruction", "reporting", "scoring", "segmenting", "sweeping"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
     "pipeline",
     "comparison",
     "reconstruction",
+    "reporting",
     "scoring",
     "segmenting",
     "sweeping",

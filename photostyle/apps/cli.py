@@ -1,4 +1,4 @@
-"""The command line: ``photostyle transfer | compare | sweep | reconstruct | segment | score | models``."""
+"""The command line: ``photostyle transfer | compare | sweep | reconstruct | report | segment | score | models``."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from photostyle.apps.files import (
 from photostyle.apps.models import models_app
 from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.reconstruct import reconstruct_command
+from photostyle.apps.report import report_command
 from photostyle.apps.score import score_command
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
@@ -58,6 +59,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.command("reconstruct")(reconstruct_command)
+app.command("report")(report_command)
 app.command("segment")(segment_command)
 app.command("score")(score_command)
 app.command("sweep")(sweep_command)

@@ -56,7 +56,7 @@ class Screen:
             text = f"{self.prefix}{event.stage} {event.size[0]}×{event.size[1]}"
             self._draw(text, event.iteration, event.iterations, f"{losses}  {_clock(event.remaining)} left")
         elif isinstance(event, Rows):
-            self._draw(f"{self.prefix}applying", event.done, event.total, "rows")
+            self._draw(f"{self.prefix}{event.doing}", event.done, event.total, event.counted)
         elif isinstance(event, Download):
             self._draw(f"fetching {event.name}", event.done, event.total, "")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["loss_curves"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["loss_curves", "loss_curves_svg"]
 
 
 def loss_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int = 1200) -> NDArray[np.float32]:
@@ -28,6 +32,32 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int
         In [0, 1].
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(_figure(histories, width))
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba(), dtype=np.float32)  # type: ignore[no-untyped-call]
+    return pixels[..., :3] / np.float32(255)
+
+
+def loss_curves_svg(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int = 900) -> str:
+    """Draw the same as an SVG element for a page; the same histories give the same text.
+
+    Parameters
+    ----------
+    histories, width
+        As in :func:`loss_curves`.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "photostyle"}):
+        FigureCanvasSVG(_figure(histories, width)).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _figure(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 100, 3.2), dpi=100, layout="constrained")
@@ -47,10 +77,7 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int
         panel.tick_params(labelsize=7)
         if terms:
             panel.legend(fontsize=7)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba(), dtype=np.float32)  # type: ignore[no-untyped-call]
-    return pixels[..., :3] / np.float32(255)
+    return figure
 
 
 def _level(row: Mapping[str, Any]) -> tuple[Any, Any]:

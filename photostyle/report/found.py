@@ -1,0 +1,223 @@
+"""What photostyle left in a folder: transfers, comparisons, reconstructions, cells of sweeps, jobs of batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Run", "Shot", "find_runs"]
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".mp4", ".webm", ".mkv")
+_MOVING = (".mp4", ".webm", ".mkv")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture of a run.
+
+    Attributes
+    ----------
+    title : str
+        For people: "content", "style 1", "result".
+    path : Path
+    role : str
+        "input", "result", "overlay" (regions over a picture), or "map" (a label map of the content).
+    """
+
+    title: str
+    path: Path
+    role: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of a report.
+
+    Attributes
+    ----------
+    name : str
+        Where it lies, below the folder of the report, without a suffix.
+    kind : str
+        "transfer", "compare", "reconstruct", "sweep", "batch" (a job that left no record) or "broken".
+    status : str
+        "ok", "stopped", "diverged", "failed", or "broken" for a record that can't be read.
+    record : dict
+        What the run wrote.
+    config : dict
+        Its options; of a sweep's cell those that are varied.
+    shots : tuple of Shot
+        The inputs first; of the results, the one that is most worth seeing last.
+    histories : dict of str to list
+        Losses by iteration, of each variant.
+    scores : dict of str to dict of str to float
+        Numbers of each variant.
+    message : str
+        Why there is no picture.
+    missing : tuple of str
+        Pictures that are named but can't be found.
+    """
+
+    name: str
+    kind: str
+    status: str
+    record: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    shots: tuple[Shot, ...] = ()
+    histories: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    message: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> list[Shot]:
+        """The pictures that the run made, best last."""
+        return [shot for shot in self.shots if shot.role == "result"]
+
+
+def find_runs(folder: Path) -> list[Run]:
+    """Read all that photostyle wrote into a folder and those in it, by name.
+
+    A file that should be a record but can't be read is a run too, of the kind "broken".
+    """
+    readers: dict[str, Callable[[Path, Path, dict[str, Any]], Iterator[Run]]] = {
+        ".record.json": _transfer,
+        "comparison.json": _comparison,
+        "sweep.json": _sweep,
+        "batch.json": _batch,
+    }
+    runs: list[Run] = []
+    for path in sorted(folder.rglob("*.json")):
+        ending = next((each for each in readers if path.name.endswith(each)), None)
+        if ending is None or (not ending.startswith(".") and path.name != ending):
+            continue
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            runs.extend(readers[ending](folder, path, record))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            why = f"{path.name} can't be read as a record of photostyle ({type(error).__name__}: {error})"
+            runs.append(Run(_name(folder, path, ".json"), "broken", "broken", {}, message=why))
+    finished = {run.name for run in runs if run.kind != "batch"}
+    return sorted((run for run in runs if run.kind != "batch" or run.name not in finished), key=lambda run: run.name)
+
+
+def _transfer(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
+    name = _name(folder, path, ".record.json")
+    if "runs" in record:  # of a reconstruction
+        yield from _reconstruction(folder, path, record)
+        return
+    shots, missing = _pictures(path, record)
+    beside = path.with_name(path.name.removesuffix(".record.json"))
+    result = next((each for each in map(beside.with_suffix, _SUFFIXES) if each.is_file()), None)
+    result = result or next((p for s in _SUFFIXES if (p := beside.with_name(beside.name + s)).is_file()), None)
+    if result is None:
+        missing.append("the result")
+    elif result.suffix not in _MOVING:
+        shots.append(Shot("result", result, "result"))
+    label_map = beside.with_name(beside.name + ".regions.png")
+    if label_map.is_file():
+        shots.append(Shot("regions", label_map, "map"))
+    status = "ok" if record["complete"] else "stopped"
+    yield Run(
+        name, "transfer", status, record, record["config"], tuple(shots), _histories({name: record}),
+        _losses({"result": record}), record.get("stopped") or "", tuple(missing),
+    )  # fmt: skip
+
+
+def _reconstruction(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
+    name = _name(folder, path, ".record.json")
+    first = next(iter(record["runs"].values()))
+    sheet = next(
+        (p for s in _SUFFIXES if (p := path.with_name(path.name.removesuffix(".record.json") + s)).is_file()), None
+    )
+    shots = [] if sheet is None else [Shot("result", sheet, "result")]
+    missing = () if sheet else ("the result",)
+    status = "ok" if all(run["complete"] for run in record["runs"].values()) else "stopped"
+    runs = record["runs"]
+    yield Run(
+        name, "reconstruct", status, first, first["config"], tuple(shots), _histories(runs), _losses(runs), "", missing
+    )
+
+
+def _comparison(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
+    runs = record["runs"]
+    first = runs["segmented"]
+    shots, missing = _pictures(path, first)
+    for overlay in sorted(path.parent.glob("regions-*.png")):
+        shots.append(Shot(overlay.stem.replace("regions-", "regions of "), overlay, "overlay"))
+    for variant in reversed(runs):  # the segmented one is most worth seeing
+        result = path.with_name(f"{variant}.png")
+        if result.is_file():
+            shots.append(Shot(variant, result, "result"))
+        else:
+            missing.append(f"{variant}.png")
+    scores = {name: {**record["numbers"].get(name, {}), **record["scores"].get(name, {})} for name in runs}
+    status = "ok" if all(run["complete"] for run in runs.values()) else "stopped"
+    name = _name(folder, path.parent, "") if path.parent != folder else folder.resolve().name
+    yield Run(
+        name, "compare", status, first, first["config"], tuple(shots), _histories(runs), scores, "", tuple(missing)
+    )
+
+
+def _sweep(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
+    inputs, missing = _pictures(path, record)
+    for cell in record["cells"]:
+        file = path.with_name(cell["file"]) if cell["file"] else None
+        there = file is not None and file.is_file()
+        shots = [*inputs, Shot("result", file, "result")] if file is not None and there else inputs
+        gone = [] if there or file is None else ["the result"]
+        scores = {
+            "objective": cell["objective"],
+            "own loss": {name: value for name, value in cell["losses"].items() if isinstance(value, (int, float))},
+        }
+        yield Run(
+            _name(folder, path.with_name(cell["file"] or f"cell {cell['number']}"), ".png"), "sweep", cell["status"],
+            {**cell, "content": record["content"], "styles": record["styles"], "size": record["size"]}, cell["values"],
+            tuple(shots), {}, {k: v for k, v in scores.items() if v}, cell["message"], (*missing, *gone),
+        )  # fmt: skip
+
+
+def _batch(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
+    """Yield the jobs; those that left a record of their own are dropped later."""
+    for job in record["jobs"]:
+        output = path.parent / job["output"]
+        name = _name(folder, output, output.suffix)
+        yield Run(name, "batch", job["status"], job, job.get("options") or {}, message=job.get("error") or "")
+
+
+def _name(folder: Path, path: Path, ending: str) -> str:
+    text = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
+    return text.removesuffix(ending) if ending else text
+
+
+def _pictures(path: Path, record: Mapping[str, Any]) -> tuple[list[Shot], list[str]]:
+    """Return the inputs that are found, and those that aren't; one of another size is another picture."""
+    found, missing = [], []
+    for title, picture in _inputs(record).items():
+        name = Path(picture["name"])
+        near = [parent / name for parent in (Path(), *path.parents)] + [path.with_name(name.name)]
+        place = next((each for each in near if each.is_file()), None)
+        if place is None:
+            missing.append(f"{title}: {picture['name']}")
+        else:
+            found.append(Shot(title, place, "input"))
+    return found, missing
+
+
+def _inputs(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    styles = record.get("styles") or []
+    names = ["style"] if len(styles) == 1 else [f"style {number}" for number in range(1, len(styles) + 1)]
+    content = {"content": record["content"]} if record.get("content") else {}
+    return {**content, **dict(zip(names, styles, strict=True))}
+
+
+def _histories(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: run["history"] for name, run in runs.items() if run["history"]}
+
+
+def _losses(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    known = {name: run["losses"] or {} for name, run in runs.items()}
+    plain = {name: {k: v for k, v in losses.items() if isinstance(v, float)} for name, losses in known.items()}
+    return {name: losses for name, losses in plain.items() if losses}
