@@ -82,18 +82,21 @@ class LBFGS:
         return found
 
     def _direction(self, gradient: Tensor) -> Tensor:
-        """Return -H·gradient by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
+        """Return -H·gradient by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4).
+
+        The products stay on the device: reading one of them would wait for all that was asked of a GPU before.
+        """
         q = -gradient
-        pairs = [(s, y, 1.0 / _dot(s, y)) for s, y in zip(self.steps, self.changes, strict=True)]
+        pairs = [(s, y, _product(s, y)) for s, y in zip(self.steps, self.changes, strict=True)]
         alphas = []
-        for s, y, rho in reversed(pairs):
-            alphas.append(rho * _dot(s, q))
-            q = q.sub_(y, alpha=alphas[-1])
+        for s, y, sy in reversed(pairs):
+            alphas.append(_product(s, q) / sy)
+            q = q.addcmul_(y, alphas[-1], value=-1)
         if pairs:
-            s, y, rho = pairs[-1]
-            q = q.mul_(1.0 / (rho * _dot(y, y)))
-        for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
-            q = q.add_(s, alpha=alpha - rho * _dot(y, q))
+            s, y, sy = pairs[-1]
+            q = q.mul_(sy / _product(y, y))
+        for (s, y, sy), alpha in zip(pairs, reversed(alphas), strict=True):
+            q = q.addcmul_(s, alpha - _product(y, q) / sy)
         return q
 
     def state_dict(self) -> dict[str, Any]:
@@ -142,8 +145,12 @@ def _line_search(
     return best
 
 
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    return torch.dot(a.reshape(-1), b.reshape(-1))
+
+
 def _dot(a: Tensor, b: Tensor) -> float:
-    return float(torch.dot(a.reshape(-1), b.reshape(-1)))
+    return float(_product(a, b))
 
 
 def _rms(a: Tensor) -> float:
