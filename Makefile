@@ -1,16 +1,22 @@
-# The two commands of the README: `make demo` and `make test`. Everything goes into .venv, out and the user's cache.
+# The commands of the README: `make demo`, `make test`, and `make serve` for the page. Everything goes into .venv, out and
+# the user's cache; but `make test` installs Chromium with apt-get where there is none.
 PYTHON ?= python3
 SIZE ?= 384
 BIN := .venv/bin
 RUN := $(BIN)/python -m photostyle
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo -n)
 
-.PHONY: demo test install install-dev weights clean
+.PHONY: demo test serve browser install install-dev install-web clean
 
 demo: install ## set up, then the sample runs, pictures in out/
 	$(RUN) models fetch vgg16
 	$(BIN)/python scripts/demo.py --output out --size $(SIZE)
 
-test: install-dev ## set up, then lint, types and tests with coverage
+serve: install-web ## set up, then the page at http://127.0.0.1:7860
+	$(RUN) models fetch vgg16
+	$(RUN) serve
+
+test: install-dev browser ## set up, then lint, types and tests with coverage
 	$(RUN) models fetch vgg16
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -19,6 +25,13 @@ test: install-dev ## set up, then lint, types and tests with coverage
 
 install: .venv/installed
 install-dev: .venv/installed-dev
+install-web: .venv/installed-web
+
+browser: ## what the tests of the page need
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null \
+	|| { echo "installing Chromium for the tests of the page"; \
+	     $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; } \
+	|| { echo "The tests of the page need Chromium. Install it, on Debian with: apt-get install chromium"; exit 1; }
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "photostyle needs Python 3.10 or newer")'
@@ -29,6 +42,10 @@ install-dev: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv/installed-web: .venv/installed
+	$(BIN)/python -m pip install -c constraints.txt -e '.[web]'
 	touch $@
 
 clean:
