@@ -32,7 +32,8 @@ ROWS = [
     {"objective"},
     {"solvers"},
     {"finish", "report"},
-    {"preparation", "pipeline", "comparison", "reconstruction", "scoring", "segmenting", "sweeping"},
+    {"model_cache", "preparation", "pipeline", "comparison", "reconstruction", "scoring", "segmenting", "sweeping"},
+    {"batches"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
@@ -42,6 +43,7 @@ SEEN_BY_APPS = {
     "scoring",
     "segmenting",
     "sweeping",
+    "batches",
     "variations",
     "config",
     "errors",
