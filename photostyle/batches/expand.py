@@ -27,6 +27,7 @@ MOST_JOBS = 10_000
 
 _SECTIONS = ("defaults", "jobs", "matrix", "output")
 _PICTURES = ("content", "style", "map", "content_mask", "style_mask", "output")
+_ASIDE = ("x-", ".")  # keys that only hold an anchor
 _WORDS = ("none", "auto")
 _WEIGHTS = (".safetensors", ".pth", ".pt")
 
@@ -40,7 +41,7 @@ def read_batch(path: str | os.PathLike[str], *, output: str | os.PathLike[str] |
     ----------
     path : path
         YAML with ``jobs:`` (a list), ``matrix:`` or both, ``defaults:`` and ``output:``. Paths in it start from its
-        folder.
+        folder. Keys that begin with "x-" or "." are passed over: they may hold anchors.
     output : path, optional
         The folder that outputs start from, instead of the file's own.
 
@@ -84,6 +85,8 @@ def _named(found: Located, where: str, allowed: Sequence[str]) -> dict[str, Loca
     """Return a mapping's values by their names, hyphens being underscores."""
     result: dict[str, Located] = {}
     for key, value in found.items(where).items():
+        if key.startswith(_ASIDE):
+            continue
         name = known_name(key, value, allowed, where)
         if name in result:
             raise value.place.error(f"{where} has {name} twice, with a hyphen and without: leave one of them out")

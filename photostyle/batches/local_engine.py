@@ -113,8 +113,9 @@ class LocalEngine:
         """Start another worker for one that died; its task, if it had one, is lost."""
         dead = self.processes[number]
         dead.pipe.close()
-        dead.process.kill()  # it may have closed its end alone
         dead.process.join(_GRACE)
+        dead.process.kill()  # if its end of the pipe alone was closed
+        dead.process.join()
         shutil.rmtree(dead.folder, ignore_errors=True)
         how = _ending(dead.process.exitcode)
         if not dead.is_ready:

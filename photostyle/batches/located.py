@@ -17,7 +17,7 @@ from photostyle.errors import UsageError
 
 __all__ = ["MOST_VALUES", "Located", "Place", "read_located"]
 
-MOST_VALUES = 200_000
+MOST_VALUES = 100_000
 """How many values a file may hold, each alias counted as what it stands for."""
 
 _LARGEST = 16 << 20  # bytes
@@ -135,28 +135,32 @@ class _Reader:
         self.count += 1
         if self.count > MOST_VALUES:
             raise place.error(f"with its aliases the file has more than {MOST_VALUES:,} values: use fewer of them")
-        if depth > _DEEPEST:
-            raise place.error(f"values are nested more than {_DEEPEST} deep, or an alias stands within itself")
+        self.check_depth(place, depth)
         kind = node.tag.removeprefix(_PREFIX)
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return Located([self.located(each, _line(each), depth + 1) for each in node.value], kind, place)
         if isinstance(node, yaml.MappingNode) and kind == "map":
-            return Located(self.mapping(node, depth), kind, place)
+            return Located(self.mapping(node, place, depth), kind, place)
         if isinstance(node, yaml.ScalarNode):
             kind = {"timestamp": "str", "merge": "str", "value": "str"}.get(kind, kind)
             if kind in _KINDS:
                 return Located(node.value, kind, place, node.style in ("'", '"'))
         raise place.error(f"the tag {node.tag} has no place in a list of jobs: leave it out")
 
-    def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Located]:
+    def check_depth(self, place: Place, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise place.error(f"values are nested more than {_DEEPEST} deep, or an alias stands within itself")
+
+    def mapping(self, node: yaml.MappingNode, place: Place, depth: int) -> dict[str, Located]:
         """Read a mapping; its own keys go before those that it merges."""
+        self.check_depth(place, depth)
         own: dict[str, Located] = {}
         merged: dict[str, Located] = {}
         for key, value in node.value:
             line = _line(key)
             if key.tag == _PREFIX + "merge":
                 for each in self.merged(value, line):
-                    merged = self.mapping(each, depth + 1) | merged
+                    merged = self.mapping(each, place, depth + 1) | merged
                 continue
             if not isinstance(key, yaml.ScalarNode):
                 raise Place(self.file, line).error("a key is a list or a mapping, but must be a text")

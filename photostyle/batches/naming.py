@@ -16,7 +16,7 @@ from photostyle.batches.located import Located
 from photostyle.batches.option_values import OPTIONS
 from photostyle.errors import UsageError
 from photostyle.images.encode import check_suffix
-from photostyle.variations import value_text
+from photostyle.variations import value_text, values_text
 
 __all__ = ["check_outputs", "constant_folder", "output_name", "safe_text"]
 
@@ -101,18 +101,19 @@ def check_outputs(jobs: Sequence[Job], path: Path) -> None:
             other = owners.setdefault(unicodedata.normalize("NFC", os.path.realpath(file)).casefold(), job)
             if other is not job:
                 raise job.place.error(
-                    f"{_told(job)} would write {file}, which is written by the job of line {other.place.line} "
-                    f"({_told(other)}) too: name what differs in output, by {{content}}, {{style}} or any {{option}}"
+                    f"{_told(job, other)} would write {file}, which the job of line {other.place.line} "
+                    f"({_told(other, job)}) writes too: name what differs in output, by {{content}}, {{style}} or any "
+                    "{option}"
                 )
             if os.path.realpath(file) in read:
-                raise job.place.error(f"{_told(job)} would replace {file}, which is read: choose another output")
+                raise job.place.error(f"{_told(job, job)} would replace {file}, which is read: choose another output")
 
 
-def _told(job: Job) -> str:
-    """Tell a job from others: its pictures and what the file says of it."""
-    names = " + ".join(each.name for each in job.inputs[:3])
-    options = ", ".join(f"{name} {value_text(value)}" for name, value in job.given.items())
-    return f"{names}{', ' if options else ''}{options}"
+def _told(job: Job, other: Job) -> str:
+    """Tell a job from another: its pictures, and the options in which they differ."""
+    pictures = [job.arguments["content"], *job.arguments["style"], *job.arguments["map"].values()]
+    own = {name: value for name, value in job.given.items() if other.given.get(name) != value}
+    return ", ".join([" + ".join(each.name for each in pictures), *([values_text(own)] if own else [])])
 
 
 def _parsed(pattern: Located, text: str) -> list[tuple[str, str | None, str, str | None]]:

@@ -99,8 +99,10 @@ def plan_batch(batch: Batch, *, overwrite: bool = False, callback: Callback = ig
             done[number] = found
             adopted.append(number)
         else:
-            missing = found is None and (name in known or bool(mark))
-            _check_free(job, missing or (name, found) in written or mark.get("sha256") == found, overwrite)
+            own = (name, found) in written or mark.get("sha256") == found
+            if found is None:  # what lies beside a picture that is gone
+                own = name in known or bool(mark)
+            _check_free(job, own, overwrite)
             source = sources.get(key, name)
             if source != name and sha256_or_none(batch.folder / source) == results[source, key]:
                 copies[number] = (batch.folder / source, results[source, key])

@@ -7,6 +7,7 @@ writes files.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -185,7 +186,8 @@ class Worker:
             path = self._unpack(packet)
             names[str(path)] = packet.name
             if packet.file:  # a legend beside it is told of too
-                names[str(path.parent)] = str(Path(packet.name).parent)
+                parent = os.path.split(packet.name)[0]
+                names[f"{path.parent}{os.sep}"] = f"{parent}{os.sep}" if parent else ""
             return str(path)
 
         try:
