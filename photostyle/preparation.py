@@ -15,20 +15,20 @@ from PIL import Image
 
 from photostyle.config import TransferConfig, resolve, weights_by_label
 from photostyle.errors import ImageError, UsageError
-from photostyle.features import Padding, load_backbone
+from photostyle.features import Padding
 from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
+from photostyle.model_cache import ModelCache
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Wishes, match_labels
-from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, tile_size
 from photostyle.values import pairs
 
-__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare", "with_options"]
+__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare", "result_sizes", "with_options"]
 
 PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor
 
@@ -81,13 +81,15 @@ def prepare(
     style_mask: StyleMask | Sequence[StyleMask | None] | None = None,
     config: TransferConfig | None = None,
     callback: Callback = ignore,
+    models: ModelCache | None = None,
     **options: Any,
 ) -> Prepared:
     """Read and check all inputs of a transfer, find and match the regions, and load the backbone.
 
-    Parameters and errors are those of :func:`photostyle.transfer`.
+    Parameters and errors are those of :func:`photostyle.transfer`; ``models`` are networks that transfers share.
     """
     began = time.monotonic()
+    models = models or ModelCache()
     config = resolve(with_options(config or TransferConfig(), options))
     device = _device(config.device)
     mapping = dict(map or {})
@@ -100,7 +102,7 @@ def prepare(
         raise UsageError(
             f"--style-weights has {len(config.style_weights)} values for {len(plain)} STYLE pictures: give one for each"
         )
-    size, solve_size = _sizes(picture, config)
+    size, solve_size = result_sizes(picture, config)
     fitted = tile_size(size) if config.tiles else size
     if config.tiles:
         solve_size = tile_size(solve_size)
@@ -116,7 +118,7 @@ def prepare(
         style_mask=style_mask,
         mapped=len(mapping),
         photo=config.mode == "photo",
-        segment=Segmenter(config.segmenter, offline=config.offline, callback=callback),
+        segment=models.segmenter(config.segmenter, offline=config.offline, callback=callback),
         named=bool(config.match or config.keep or config.region_weights),
         strict=config.strict_labels,
     )
@@ -140,7 +142,7 @@ def prepare(
         callback(Message(note))
     notes += decisions
     edges = config.solver != "statistics" and (bool(config.edge_weight) or config.start == "affine")
-    backbone = load_backbone(
+    backbone = models.backbone(
         config.backbone,
         content_layers=config.content_layers,
         style_layers=config.style_layers,
@@ -197,8 +199,14 @@ def with_options(config: TransferConfig, options: Mapping[str, Any]) -> Transfer
     return replace(config, **changes)
 
 
-def _sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the size of the result, and the size up to which it is optimised."""
+def result_sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return (width, height) of the result, and of what is optimised, for a content picture.
+
+    Raises
+    ------
+    ImageError
+        If a side would be too small to work on.
+    """
     longest = config.size
     if longest is None:
         longest = max(content.size) if config.mode == "photo" else min(max(content.size), _ARTISTIC_SIZE)

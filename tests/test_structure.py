@@ -32,7 +32,18 @@ ROWS = [
     {"objective"},
     {"solvers"},
     {"finish", "report"},
-    {"preparation", "pipeline", "comparison", "reconstruction", "reporting", "scoring", "segmenting", "sweeping"},
+    {
+        "model_cache",
+        "preparation",
+        "pipeline",
+        "comparison",
+        "reconstruction",
+        "reporting",
+        "scoring",
+        "segmenting",
+        "sweeping",
+    },
+    {"batches"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
@@ -43,6 +54,7 @@ SEEN_BY_APPS = {
     "scoring",
     "segmenting",
     "sweeping",
+    "batches",
     "variations",
     "config",
     "errors",

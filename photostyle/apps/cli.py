@@ -1,4 +1,4 @@
-"""The command line: ``photostyle transfer | compare | sweep | reconstruct | report | segment | score | models``."""
+"""The command line: ``photostyle transfer | compare | sweep | batch | report | reconstruct | segment | score | …``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from photostyle.apps.arguments import (
     parse_content_mask,
     parse_map,
 )
+from photostyle.apps.batch import batch_command
 from photostyle.apps.files import (
     check_free,
     checkpoint_path,
@@ -63,6 +64,7 @@ app.command("report")(report_command)
 app.command("segment")(segment_command)
 app.command("score")(score_command)
 app.command("sweep")(sweep_command)
+app.command("batch")(batch_command)
 
 _CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 from photostyle.errors import OutputError, UsageError
 from photostyle.pipeline import Result, check_writable, write_atomically
-from photostyle.report.masks import indexed_png
+from photostyle.report.beside import json_bytes, record_path, regions_bytes, regions_paths
 
 __all__ = [
     "check_free",
@@ -24,16 +23,6 @@ __all__ = [
     "snapshot_path",
     "write_json",
 ]
-
-
-def record_path(output: Path) -> Path:
-    """Return where the record of a result goes: castle.png → castle.record.json."""
-    return output.with_suffix(".record.json")
-
-
-def regions_paths(output: Path) -> tuple[Path, Path]:
-    """Return where the content's label map of a result and its legend go: castle.png → castle.regions.png and .json."""
-    return output.with_suffix(".regions.png"), output.with_suffix(".regions.json")
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -107,12 +96,10 @@ def save_result(result: Result, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{error}; the picture was rescued as {rescue}") from None
     write_json(record_path(output), result.record)
     if result.masks is not None:
-        label_map, legend = regions_paths(output)
-        labels = result.masks.labels
-        write_json(legend, {"labels": {str(index): label for index, label in enumerate(labels)}})
-        write_atomically(label_map, indexed_png(result.masks.masks.argmax(0), labels))
+        for path, data in zip(regions_paths(output), regions_bytes(result.masks), strict=True):
+            write_atomically(path, data)
 
 
 def write_json(path: Path, data: Any) -> None:
     """Write data as JSON in one step."""
-    write_atomically(path, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(path, json_bytes(data))
