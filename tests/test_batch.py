@@ -30,6 +30,7 @@ import photostyle
 from photostyle.batches import JobEnded, JobLost, JobStep, read_batch
 from photostyle.batches.engine import Lost, Report, default_threads
 from photostyle.batches.inputs import Hashes
+from photostyle.batches.interrupts import deferred_interrupt
 from photostyle.batches.journal import JOURNAL, Journal, alone, read_journal
 from photostyle.batches.local_engine import LocalEngine
 from photostyle.batches.run import MOST_LOSSES, Outcome, run_batch
@@ -387,6 +388,23 @@ def test_a_batch_that_is_ended_goes_on_where_it_was(folder, how):
     assert statuses(run_direct(path)[0]).count("kept") >= len(before)
     check_final(folder / "out", NAMES)
     assert before.items() <= pictures(folder / "out").items()
+
+
+def test_an_interrupt_waits_for_what_must_not_be_cut_in_two():
+    done = []
+
+    @deferred_interrupt()
+    def work():
+        signal.raise_signal(signal.SIGINT)
+        done.extend(["first", "second"])
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["first", "second"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # the usual handler is back
+    with pytest.raises(ValueError, match="mine"), deferred_interrupt():
+        raise ValueError("mine")
 
 
 def test_the_threads_are_divided():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from photostyle.batches.engine import Engine, Lost, Report
+from photostyle.batches.interrupts import deferred_interrupt
 from photostyle.batches.journal import Journal
 from photostyle.batches.plan import Plan
 from photostyle.batches.publish import copy_result, publish
@@ -198,8 +199,9 @@ class _Loop:
         del self.running[worker]
         outcome.seconds = round(time.monotonic() - began, 3)
         if isinstance(news, Finished):
-            outcome.sha256 = self.publish(outcome, news)
-            outcome.status, outcome.error = "done", None
+            with deferred_interrupt():
+                outcome.sha256 = self.publish(outcome, news)
+                outcome.status, outcome.error = "done", None
             self.callback(JobEnded(worker, outcome))
             return
         self.repeat(worker, outcome, news)
