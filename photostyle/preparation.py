@@ -19,16 +19,18 @@ from photostyle.features import Padding, load_backbone
 from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.progress import Callback, Message, ignore
+from photostyle.regions.automatic import Segment
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Wishes, match_labels
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
+from photostyle.regions.tiny import TINY
 from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, tile_size
 from photostyle.values import pairs
 
-__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare", "with_options"]
+__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare", "result_sizes", "with_options"]
 
 PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor
 
@@ -80,12 +82,15 @@ def prepare(
     content_mask: ContentMask | None = None,
     style_mask: StyleMask | Sequence[StyleMask | None] | None = None,
     config: TransferConfig | None = None,
+    segment: Segment | None = None,
+    tiny: float = TINY,
     callback: Callback = ignore,
     **options: Any,
 ) -> Prepared:
     """Read and check all inputs of a transfer, find and match the regions, and load the backbone.
 
-    Parameters and errors are those of :func:`photostyle.transfer`.
+    Parameters and errors are those of :func:`photostyle.transfer`, but for two: ``segment`` finds automatic
+    regions in place of the config's segmenter, and ``tiny`` is the smallest share of the content that a label needs.
     """
     began = time.monotonic()
     config = resolve(with_options(config or TransferConfig(), options))
@@ -100,7 +105,7 @@ def prepare(
         raise UsageError(
             f"--style-weights has {len(config.style_weights)} values for {len(plain)} STYLE pictures: give one for each"
         )
-    size, solve_size = _sizes(picture, config)
+    size, solve_size = result_sizes(picture, config)
     fitted = tile_size(size) if config.tiles else size
     if config.tiles:
         solve_size = tile_size(solve_size)
@@ -116,9 +121,10 @@ def prepare(
         style_mask=style_mask,
         mapped=len(mapping),
         photo=config.mode == "photo",
-        segment=Segmenter(config.segmenter, offline=config.offline, callback=callback),
+        segment=segment or Segmenter(config.segmenter, offline=config.offline, callback=callback),
         named=bool(config.match or config.keep or config.region_weights),
         strict=config.strict_labels,
+        tiny=tiny,
     )
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
     if fitted != size:
@@ -197,7 +203,7 @@ def with_options(config: TransferConfig, options: Mapping[str, Any]) -> Transfer
     return replace(config, **changes)
 
 
-def _sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], tuple[int, int]]:
+def result_sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the size of the result, and the size up to which it is optimised."""
     longest = config.size
     if longest is None:

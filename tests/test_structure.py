@@ -33,6 +33,7 @@ ROWS = [
     {"solvers"},
     {"finish", "report"},
     {"preparation", "pipeline", "comparison", "reconstruction", "scoring", "segmenting", "sweeping"},
+    {"video"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
@@ -42,6 +43,7 @@ SEEN_BY_APPS = {
     "scoring",
     "segmenting",
     "sweeping",
+    "video",
     "variations",
     "config",
     "errors",
