@@ -27,6 +27,7 @@ from photostyle.reconstruction import Reconstruction, reconstruct
 from photostyle.scoring import score
 from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
 from photostyle.sweeping import Cell, Sweep, sweep
+from photostyle.video import Video, VideoOptions, stylize_video
 
 __all__ = [
     "Cell",
@@ -50,12 +51,15 @@ __all__ = [
     "Sweep",
     "TransferConfig",
     "UsageError",
+    "Video",
+    "VideoOptions",
     "WeightsError",
     "__version__",
     "compare",
     "reconstruct",
     "score",
     "segment",
+    "stylize_video",
     "sweep",
     "transfer",
     "write_map",

@@ -2,7 +2,7 @@
 
 What was painted stays where it was painted: a frame is initialised with the last result, warped by the optical flow of
 the video, and a temporal term holds it there. Where the flow can't be believed, since something came into view, the
-frame starts from the content and the term is silent.
+frame starts from the content, in the colours of the result, and the term is silent.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from photostyle.progress import Callback
 from photostyle.solvers.problem import Problem, to_array, to_tensor
 from photostyle.solvers.run import Solution, solve
 from photostyle.solvers.schedule import Stage, plan
+from photostyle.solvers.statistics import moments, transport_map
 from photostyle.video.flow import consistent, optical_flow, warped
 from photostyle.video.solving import solve_from
 from photostyle.video.strip import Reel, picture_of
 from photostyle.video.tracking import Tracked, present
 
 __all__ = ["moved", "stylise_frame", "temporal_loss"]
+
+_ENOUGH = 0.1  # share of the frame that must be known for its colours to say something
 
 
 def stylise_frame(
@@ -113,7 +116,8 @@ def moved(
     Returns
     -------
     start : ndarray of float32, shape (h, w, 3)
-        The moved result; the content where it can't be known.
+        The moved result. Where it can't be known, the content, in the colours of the result: by the Monge-Kantorovich
+        map between the colours that content and result have where it is known.
     sure : ndarray of float32, shape (h, w)
         One where it is known, else zero.
     """
@@ -122,7 +126,15 @@ def moved(
     back = optical_flow(new, old)
     sure = consistent(back, optical_flow(old, new))
     carried = np.clip(warped(last, back, sharp=True), 0, 1)
-    return np.where(sure[..., None] > 0, carried, content).astype(np.float32), sure
+    fresh = content
+    if _ENOUGH < float(sure.mean()) < 1:
+        fresh = _recolored(content, transport_map(moments(content, sure), moments(carried, sure)))
+    return np.where(sure[..., None] > 0, carried, fresh).astype(np.float32), sure
+
+
+def _recolored(content: NDArray[np.float32], colors: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Apply one map of colours, shape (3, 4), to a picture."""
+    return np.clip(content @ colors[:, :3].T + colors[:, 3], 0, 1).astype(np.float32)
 
 
 def temporal_loss(target: Tensor, sure: Tensor) -> LossFunction:

@@ -93,12 +93,15 @@ def encode_video(
     codec, sound_codec = FORMATS[target.suffix.lower()]
     final = Path(os.path.realpath(target))
     notes: list[str] = []
-    with _temporary(final) as silent, _temporary(final) as voiced:
+    names = (_temporary(final, suffix) for suffix in (final.suffix, final.suffix, ".mka"))
+    with next(names) as silent, next(names) as voiced, next(names) as part:
         _encode(frames, silent, rate, codec, pixel_aspect, notes, on_frame)
         kept = "none"
         result = silent
         if sound is not None and _has_sound(sound.path):
-            kept = _mux(silent, sound, count / rate, voiced, sound_codec, notes)
+            if not sound.whole:
+                sound = _cut(sound, count / rate, part)
+            kept = _mux(silent, sound, voiced, sound_codec, notes)
             result = voiced
         try:
             with result.open("rb+") as file:
@@ -110,9 +113,9 @@ def encode_video(
 
 
 @contextlib.contextmanager
-def _temporary(final: Path) -> Iterator[Path]:
+def _temporary(final: Path, suffix: str) -> Iterator[Path]:
     """Yield the name of a file beside the final one; at the end it is gone, unless it was renamed."""
-    path = final.with_name(f".photostyle-{secrets.token_hex(8)}{final.suffix}")
+    path = final.with_name(f".photostyle-{secrets.token_hex(8)}{suffix}")
     try:
         yield path
     finally:
@@ -140,9 +143,7 @@ def _encode(
         )
     arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width + width % 2}x{height + height % 2}"]
     arguments += ["-r", str(rate), "-i", "-", "-an", "-vf", _filters(pixel_aspect), "-r", str(rate), *codec, *_BT709]
-    if target.suffix.lower() in (".mp4", ".m4v", ".mov"):
-        arguments += ["-movflags", "+faststart"]
-    with child([*arguments, "-fflags", "+bitexact", "-y", as_url(target)], write=True) as ffmpeg:
+    with child([*arguments, *_muxing(target), "-fflags", "+bitexact", "-y", as_url(target)], write=True) as ffmpeg:
         stream = ffmpeg.process.stdin
         assert stream is not None
         try:
@@ -163,6 +164,11 @@ def _filters(pixel_aspect: Fraction) -> str:
     return f"scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setsar={pixel_aspect}"
 
 
+def _muxing(target: Path) -> list[str]:
+    """Return the switches of a container: MP4 with its index in front, so that it plays while it loads."""
+    return ["-movflags", "+faststart"] if target.suffix.lower() in (".mp4", ".m4v", ".mov") else []
+
+
 def _chained(first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
     yield first
     yield from rest
@@ -173,16 +179,21 @@ def _has_sound(path: Path) -> bool:
     return run(["-i", as_url(path), "-map", "0:a:0", "-c", "copy", "-frames:a", "1", "-f", "null", "-"])[0] == 0
 
 
-def _mux(silent: Path, sound: Sound, seconds: Fraction, target: Path, codec: str, notes: list[str]) -> str:
+def _cut(sound: Sound, seconds: Fraction, target: Path) -> Sound:
+    """Copy a part of the sound: packets are a few hundredths of a second long, so it begins that exactly."""
+    arguments = ["-i", as_url(sound.path), "-map", "0:a", "-c", "copy", "-ss", f"{float(sound.start):.6f}"]
+    code, _, complaint = run([*arguments, "-t", f"{float(seconds):.6f}", "-y", as_url(target)])
+    if code != 0:
+        raise OutputError(f"{sound.path}: its sound can't be cut ({complaint}): take the whole video, or one without")
+    return Sound(target, Fraction(0), whole=True)
+
+
+def _mux(silent: Path, sound: Sound, target: Path, codec: str, notes: list[str]) -> str:
     """Put video and sound into one file: the sound copied where the container can hold it, else converted."""
-    cut = []
-    if not sound.whole:
-        cut = ["-ss", f"{float(sound.start):.6f}", "-t", f"{float(seconds):.6f}"]
+    # the pictures may begin after the sound
     arguments = ["-itsoffset", f"{float(sound.start):.6f}", "-i", as_url(silent), "-i", as_url(sound.path)]
     arguments += ["-map", "0:v:0", "-map", "1:a?", "-c:v", "copy"]
-    tail = [*cut, "-fflags", "+bitexact", "-movflags", "+faststart", "-y", as_url(target)]
-    if target.suffix.lower() not in (".mp4", ".m4v", ".mov"):
-        tail = [*cut, "-fflags", "+bitexact", "-y", as_url(target)]
+    tail = [*_muxing(target), "-fflags", "+bitexact", "-y", as_url(target)]
     code, _, complaint = run([*arguments, "-c:a", "copy", *tail])
     if code == 0:
         return "copied"

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,19 @@ from photostyle.config import TransferConfig, resolve
 from photostyle.errors import Interrupted, UsageError
 from photostyle.images import write_atomically
 from photostyle.preparation import PictureSource, with_options
-from photostyle.progress import Callback, Event, Message, Snapshot, Step, ignore
+from photostyle.progress import Callback, Event, Message, Snapshot, ignore
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.record import fingerprint, run_record
 from photostyle.solvers.run import Solution
-from photostyle.video.artistic import stylise_frame
 from photostyle.video.encode import Sound, encode_video
 from photostyle.video.ffmpeg import executable
 from photostyle.video.flicker import flicker
 from photostyle.video.footage import Footage, open_footage
-from photostyle.video.options import VideoOptions, check_transfer_options, key_distance, temporal_weight
-from photostyle.video.photo import KeyFields, Painter, solve_key
-from photostyle.video.shots import Shot, Survey, plan_shots, survey
-from photostyle.video.strip import Reel, load_reel, picked
-from photostyle.video.target import check_target, frame_names, is_folder, move_pictures, record_file
-from photostyle.video.tracking import tracked
+from photostyle.video.making import Making
+from photostyle.video.options import VideoOptions, check_transfer_options, key_distance
+from photostyle.video.shots import Survey, plan_shots, survey
+from photostyle.video.strip import Reel, load_reel
+from photostyle.video.target import check_target, copy_pictures, frame_names, is_folder, record_file
 from photostyle.video.work import Work, check_work, work_folder
 
 __all__ = ["Video", "stylize_video"]
@@ -112,7 +110,7 @@ def stylize_video(
     check_work(work_folder(target), resume=resume, overwrite=overwrite)
     if not is_folder(target):
         executable()
-    film: _Film | None = None
+    making: Making | None = None
     try:
         footage = open_footage(source, video.fps)
         callback(Message("looking through the video", "wait"))
@@ -126,14 +124,14 @@ def stylize_video(
             told(Message(note))
         reel = load_reel(footage, keys, found.size, style, map, content_mask, style_mask, config, told)
         work = Work(work_folder(target), _fingerprint(reel, found, footage, video), resume=resume, overwrite=overwrite)
-        film = _Film(footage, found, shots, reel, video, work, told)
-        film.make()
-        return film.finish(target)
+        making = Making(footage, shots, reel, video, work, told)
+        making.run()
+        return _finish(making, found, target)
     except KeyboardInterrupt:
-        if film is None:
+        if making is None:
             raise Interrupted("interrupted before there was anything to keep") from None
         raise Interrupted(
-            f"interrupted after {film.done} of {len(film.frames)} frames, which are kept in {film.work.folder}; "
+            f"interrupted after {making.done} of {len(making.frames)} frames, which are kept in {making.work.folder}; "
             "go on with --resume"
         ) from None
 
@@ -157,176 +155,79 @@ def _fingerprint(reel: Reel, found: Survey, footage: Footage, video: VideoOption
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-class _Film:
-    """A video in the making."""
-
-    def __init__(
-        self,
-        footage: Footage,
-        found: Survey,
-        shots: list[Shot],
-        reel: Reel,
-        video: VideoOptions,
-        work: Work,
-        callback: Callback,
-    ) -> None:
-        self.footage, self.found, self.shots, self.reel = footage, found, shots, reel
-        self.video, self.work, self.callback = video, work, callback
-        self.frames = range(shots[0].frames.start, shots[-1].frames.stop)
-        self.photo = reel.prepared.config.mode == "photo"
-        self.weight = temporal_weight(video, reel.prepared.config.mode)
-        self.done = work.done(self.frames)
-        self.began = time.monotonic()
-        self.skipped = self.done  # were done before this run
-        if self.done:
-            callback(Message(f"resumed after frame {self.done} of {len(self.frames)}"))
-
-    def make(self) -> None:
-        """Make all frames that aren't done yet."""
-        painters = self._painters() if self.photo and self.done < len(self.frames) else {}
-        first = {shot.frames.start for shot in self.shots}
-        start = self.frames.start + self.done
-        before: NDArray[np.uint8] | None = None
-        last: NDArray[np.float32] | None = None
-        if not self.photo and self.done and start not in first and start < self.frames.stop:
-            before, last = next(self.footage.read(start - 1, start)), self.work.solved(start - 1)
-        self.began = time.monotonic()
-        intervals = [interval for shot in self.shots for interval in shot.intervals]
-        for each in tracked(self.footage, self.reel, intervals, start):
-            began = time.monotonic()
-            solved: NDArray[np.float32] | None = None
-            losses: dict[str, Any] = {}
-            if self.photo:
-                result = painters[each.number](each)
-            else:
-                if each.number in first:
-                    before = last = None
-                result, solved, losses = stylise_frame(
-                    self.reel, each, before, last, self.video.frame_iterations, self.weight, self._inner(each.number)
-                )
-                before, last = each.frame, solved
-            numbers = {"number": each.number, "seconds": round(time.monotonic() - began, 3), "losses": _terms(losses)}
-            self.work.keep(each.number, result, numbers, solved)
-            self.done += 1
-            self.callback(self._step("frames", self.done, _terms(losses)))
-
-    def _painters(self) -> dict[int, Painter]:
-        """Solve the key frames that aren't solved yet, in their order; return who paints each frame."""
-        keys = [key for shot in self.shots for key in shot.keys]
-        shot_of = {key: shot for shot in self.shots for key in shot.keys}
-        solved: dict[int, KeyFields] = {}
-        for index, (key, frame) in enumerate(picked(self.footage, keys)):
-            fields = self.work.fields(key)
-            if fields is None:
-                previous = None if key == shot_of[key].keys[0] else solved[keys[index - 1]]
-                inner = self._relabelled(f"key frame {index + 1} of {len(keys)}: ", index, len(keys))
-                fields, _ = solve_key(self.reel, frame, self.reel.masks[key], previous, self.weight, inner)
-                self.work.keep_fields(key, fields)
-            solved[key] = fields
-        painters: dict[int, Painter] = {}
-        for shot in self.shots:
-            painter = Painter(self.reel, shot, {key: solved[key] for key in shot.keys})
-            painters |= dict.fromkeys(shot.frames, painter)
-        return painters
-
-    def _inner(self, number: int) -> Callback:
-        place = number - self.frames.start
-        return self._relabelled(f"frame {place + 1} of {len(self.frames)}: ", place - self.skipped, len(self.frames))
-
-    def _relabelled(self, prefix: str, done: int, count: int) -> Callback:
-        """Return a callback for one optimisation of many; its time left is that of all."""
-
-        def tell(event: Event) -> None:
-            if isinstance(event, Step):
-                elapsed = time.monotonic() - self.began
-                parts = done + event.iteration / event.iterations
-                event = replace(
-                    event,
-                    stage=prefix + event.stage,
-                    elapsed=elapsed,
-                    remaining=elapsed / parts * (count - self.skipped - parts),
-                )
-            self.callback(event)
-
-        return tell
-
-    def _step(self, stage: str, done: int, losses: Mapping[str, float]) -> Step:
-        elapsed, fresh = time.monotonic() - self.began, done - (self.skipped if stage == "frames" else 0)
-        remaining = elapsed / max(1, fresh) * (len(self.frames) - done)
-        return Step(stage, self.reel.size, done, len(self.frames), losses, elapsed, remaining)
-
-    def finish(self, target: Path) -> Video:
-        """Measure the flicker, write the result and its record, and take the work folder away."""
-        sound, notes = "none", list[str]()
-        self.began = time.monotonic()
-        cuts = {shot.frames.start - self.frames.start for shot in self.shots}
-        measured = flicker(
-            self.footage.read(self.frames.start, self.frames.stop),
-            self._pictures(),
-            cuts,
-            lambda done: self.callback(self._step("measuring flicker", done, {})),
+def _finish(making: Making, found: Survey, target: Path) -> Video:
+    """Measure the flicker, write the result and its record, and take the work folder away."""
+    sound, notes = "none", list[str]()
+    making.began = time.monotonic()
+    cuts = {shot.frames.start - making.frames.start for shot in making.shots}
+    measured = flicker(
+        making.footage.read(making.frames.start, making.frames.stop),
+        _pictures(making),
+        cuts,
+        lambda done: making.callback(making.step("measuring flicker", done, {})),
+    )
+    record = _record(making, found, measured)
+    if is_folder(target):
+        pictures = [making.work.picture(number) for number in making.frames]
+        copy_pictures(pictures, frame_names(making.footage, making.frames), target)
+    else:
+        making.began = time.monotonic()
+        sound, notes = encode_video(
+            _pictures(making),
+            len(making.frames),
+            target,
+            making.footage.rate,
+            pixel_aspect=making.footage.pixel_aspect,
+            sound=_sound(making),
+            on_frame=lambda done: making.callback(making.step("encoding", done, {})),
         )
-        record = self._record(measured)
-        if is_folder(target):
-            pictures = [self.work.picture(number) for number in self.frames]
-            move_pictures(pictures, frame_names(self.footage, self.frames), target)
-        else:
-            self.began = time.monotonic()
-            sound, notes = encode_video(
-                self._pictures(),
-                len(self.frames),
-                target,
-                self.footage.rate,
-                pixel_aspect=self.footage.pixel_aspect,
-                sound=self._sound(),
-                on_frame=lambda done: self.callback(self._step("encoding", done, {})),
-            )
-        for note in notes:
-            self.callback(Message(note))
-        record |= {"sound": sound, "notes": [*record["notes"], *notes]}
-        write_atomically(record_file(target), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
-        self.work.remove()
-        return Video(target, record)
-
-    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
-        return (self.work.frame(number) for number in self.frames)
-
-    def _sound(self) -> Sound | None:
-        if self.footage.sound is None:
-            return None
-        whole = self.video.frames == (0, None)
-        start = self.footage.start + self.frames.start / self.footage.rate
-        return Sound(self.footage.sound, start, whole)
-
-    def _record(self, measured: dict[str, Any]) -> dict[str, Any]:
-        frames = [self.work.numbers(number) for number in self.frames]
-        record = run_record(self.reel.prepared, Solution(), sum(frame["seconds"] for frame in frames))
-        for name in ("content", "losses", "history", "solve_seconds"):
-            del record[name]
-        duration = len(self.frames) / self.footage.rate
-        return {
-            **record,
-            "video": {
-                "name": self.footage.name,
-                "size": list(self.found.size),
-                "rate": str(self.footage.rate),
-                "frames": [self.frames.start, self.frames.stop],
-                "seconds": round(float(duration), 3),
-            },
-            "options": {
-                "key_every": self.video.key_every,
-                "temporal_weight": self.weight,
-                "frame_iterations": self.video.frame_iterations,
-            },
-            "size": list(self.reel.size),
-            "solve_size": list(self.reel.solve_size),
-            "shots": [[shot.frames.start, shot.frames.stop] for shot in self.shots],
-            "key_frames": [key for shot in self.shots for key in shot.keys],
-            "notes": [*self.footage.notes, *record["notes"]],
-            "flicker": measured,
-            "frames": frames,
-        }
+    for note in notes:
+        making.callback(Message(note))
+    record |= {"sound": sound, "notes": [*record["notes"], *notes]}
+    write_atomically(record_file(target), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    making.work.remove()
+    return Video(target, record)
 
 
-def _terms(losses: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(v) for name, v in losses.items() if isinstance(v, (int, float)) and name != "iteration"}
+def _pictures(making: Making) -> Iterator[NDArray[np.uint8]]:
+    return (making.work.frame(number) for number in making.frames)
+
+
+def _sound(making: Making) -> Sound | None:
+    if making.footage.sound is None:
+        return None
+    whole = making.video.frames == (0, None)
+    start = making.footage.start + making.frames.start / making.footage.rate
+    return Sound(making.footage.sound, start, whole)
+
+
+def _record(making: Making, found: Survey, measured: dict[str, Any]) -> dict[str, Any]:
+    frames = [making.work.numbers(number) for number in making.frames]
+    record = run_record(making.reel.prepared, Solution(), sum(frame["seconds"] for frame in frames))
+    for name in ("content", "losses", "history", "solve_seconds"):
+        del record[name]
+    duration = len(making.frames) / making.footage.rate
+    return {
+        **record,
+        "video": {
+            "name": making.footage.name,
+            "size": list(found.size),
+            "rate": str(making.footage.rate),
+            "frames": [making.frames.start, making.frames.stop],
+            "seconds": round(float(duration), 3),
+        },
+        "options": {
+            "key_every": making.video.key_every,
+            "temporal_weight": making.weight,
+            "frame_iterations": making.video.frame_iterations,
+        },
+        "size": list(making.reel.size),
+        "solve_size": list(making.reel.solve_size),
+        "shots": [[shot.frames.start, shot.frames.stop] for shot in making.shots],
+        "key_frames": [
+            {"number": key, "losses": making.work.key_losses(key)} for shot in making.shots for key in shot.keys
+        ],
+        "notes": [*making.footage.notes, *record["notes"]],
+        "flicker": measured,
+        "frames": frames,
+    }

@@ -152,17 +152,13 @@ def _video(path: Path, name: str) -> Footage:
         with child([*arguments, "-c:v", "ppm", "-f", "image2pipe", "-"]) as ffmpeg:
             yield from _frames_of(ffmpeg, name, start, stop)
 
-    first = next(read(0, 1))
-    turned = (first.shape[1], first.shape[0]) == when.stored_size[::-1] != when.stored_size
-    aspect = 1 / when.pixel_aspect if turned else when.pixel_aspect
-    return Footage(name, when.rate, read, (), path, when.start, aspect, tuple(notes))
+    return Footage(name, when.rate, read, (), path, when.start, when.pixel_aspect, tuple(notes))
 
 
 def _frames_of(ffmpeg: Child, name: str, start: int, stop: int | None) -> Iterator[Frame]:
     """Read frames as PPM pictures, each of which says how large it is."""
     stream = ffmpeg.process.stdout
     assert stream is not None
-    size: tuple[int, int] | None = None
     number = 0
     while stop is None or number < stop:
         if stream.readline() != b"P6\n":
@@ -172,13 +168,6 @@ def _frames_of(ffmpeg: Child, name: str, start: int, stop: int | None) -> Iterat
         data = stream.read(3 * width * height)
         if len(data) < 3 * width * height:
             break
-        if size not in (None, (width, height)):
-            assert size is not None
-            raise ImageError(
-                f"{name}: frame {number} is {width}×{height}, but those before are {size[0]}×{size[1]}: all frames "
-                "of a video have one size; cut the video there, or convert it first"
-            )
-        size = (width, height)
         if number >= start:
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
         number += 1

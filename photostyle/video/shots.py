@@ -16,7 +16,8 @@ __all__ = ["Interval", "Shot", "Survey", "plan_shots", "survey"]
 
 _THUMBNAIL = 64  # longest side of what a frame is compared by
 _BINS = 8  # of each colour
-_CUT = 0.35  # distance of histograms, in [0, 1], of two frames with a cut between them
+_BLOCKS = 3  # down and across, whose colours are compared one by one: another scene in the same colours is another one
+_CUT = 0.25  # distance of histograms, in [0, 1], of two frames with a cut between them
 _ABOVE_USUAL = 3.0  # how far it exceeds that of the frames around
 
 
@@ -105,23 +106,29 @@ def survey(frames: Iterator[NDArray[np.uint8]]) -> Survey:
     for frame in frames:
         size = (frame.shape[1], frame.shape[0])
         scale = min(1.0, _THUMBNAIL / max(size))
-        small = tuple(max(1, round(side * scale)) for side in size)
+        small = tuple(max(_BLOCKS, round(side * scale)) for side in size)
         thumbnail = np.asarray(cv2.resize(frame, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         digest.update(thumbnail.tobytes())
-        colors = _histogram(thumbnail)
-        distances.append(0.0 if before is None else 0.5 * float(np.abs(colors - before).sum()))
+        colors = _histograms(thumbnail)
+        distances.append(0.0 if before is None else 0.5 * float(np.abs(colors - before).sum()) / _BLOCKS**2)
         before = colors
     return Survey(size, len(distances), tuple(distances), digest.hexdigest())
 
 
-def _histogram(thumbnail: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _histograms(thumbnail: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the shares of colours in each block of a picture, shape (9, 8, 8, 8)."""
+    bands = np.array_split(thumbnail, _BLOCKS, axis=0)
+    return np.stack([_histogram(block) for band in bands for block in np.array_split(band, _BLOCKS, axis=1)])
+
+
+def _histogram(block: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the shares of 8×8×8 colours, a little smoothed, so that a change of light is small."""
-    counts = cv2.calcHist([thumbnail], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3).astype(np.float64)
+    counts = cv2.calcHist([np.ascontiguousarray(block)], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3).astype(np.float64)
     for axis in range(3):
         padded = np.pad(counts, [(1, 1) if i == axis else (0, 0) for i in range(3)], mode="edge")
         parts = [np.take(padded, range(start, start + _BINS), axis) for start in range(3)]
         counts = 0.25 * parts[0] + 0.5 * parts[1] + 0.25 * parts[2]
-    shares: NDArray[np.float64] = counts / counts.sum()
+    shares: NDArray[np.float64] = counts / max(1.0, float(counts.sum()))
     return shares
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from photostyle.errors import OutputError, UsageError
+from photostyle.images import write_atomically
 from photostyle.video.encode import FORMATS
 from photostyle.video.footage import Footage
 
-__all__ = ["check_target", "frame_names", "is_folder", "move_pictures", "record_file"]
+__all__ = ["check_target", "copy_pictures", "frame_names", "is_folder", "record_file"]
 
 
 def is_folder(output: Path) -> bool:
@@ -71,17 +72,17 @@ def frame_names(footage: Footage, frames: range) -> list[str]:
     return [f"{footage.stems[n]}.png" if footage.stems else f"frame-{n:06}.png" for n in frames]
 
 
-def move_pictures(pictures: Sequence[Path], names: Sequence[str], folder: Path) -> None:
-    """Move finished pictures into a folder.
+def copy_pictures(pictures: Sequence[Path], names: Sequence[str], folder: Path) -> None:
+    """Copy finished pictures into a folder, each in one step.
 
     Raises
     ------
     OutputError
-        If that fails; what isn't moved stays where it is.
+        If that fails.
     """
     try:
         folder.mkdir(exist_ok=True)
-        for picture, name in zip(pictures, names, strict=True):
-            picture.replace(folder / name)
     except OSError as error:
-        raise OutputError(f"{folder}: can't be written ({error.strerror}): choose another place") from None
+        raise OutputError(f"{folder}: can't be made ({error.strerror}): choose another place") from None
+    for picture, name in zip(pictures, names, strict=True):
+        write_atomically(folder / name, picture.read_bytes())

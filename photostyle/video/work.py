@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,20 @@ class Work:
     def fields(self, key: int) -> KeyFields | None:
         """Return the fields of a key frame, None where they aren't solved yet."""
         path = self._path("key", key, ".npz")
-        return load_fields(self._bytes(path)) if path.exists() else None
+        try:
+            return load_fields(self._bytes(path)) if path.exists() else None
+        except (ValueError, KeyError, zipfile.BadZipFile):
+            raise self._damaged(path) from None
 
-    def keep_fields(self, key: int, fields: KeyFields) -> None:
-        """Write the fields of a key frame."""
+    def keep_fields(self, key: int, fields: KeyFields, losses: dict[str, float]) -> None:
+        """Write the losses, then the fields of a key frame."""
+        write_atomically(self._path("key", key, ".json"), json.dumps(losses).encode())
         write_atomically(self._path("key", key, ".npz"), packed_fields(fields))
+
+    def key_losses(self, key: int) -> dict[str, float]:
+        """Return the losses of a key frame; none where nothing was optimised for it."""
+        path = self._path("key", key, ".json")
+        return self._json(path) if path.exists() else {}
 
     def done(self, frames: range) -> int:
         """Return how many of some frames, one after the other from the first, are done."""
@@ -119,11 +129,7 @@ class Work:
 
     def numbers(self, number: int) -> dict[str, Any]:
         """Return the numbers of a frame that is done."""
-        path = self._path("frame", number, ".json")
-        try:
-            return dict(json.loads(self._bytes(path)))
-        except ValueError:
-            raise self._damaged(path) from None
+        return self._json(self._path("frame", number, ".json"))
 
     def remove(self) -> None:
         """Delete the folder."""
@@ -131,6 +137,12 @@ class Work:
 
     def _path(self, kind: str, number: int, suffix: str) -> Path:
         return self.folder / f"{kind}-{number:06}{suffix}"
+
+    def _json(self, path: Path) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._bytes(path)))
+        except ValueError:
+            raise self._damaged(path) from None
 
     def _bytes(self, path: Path) -> bytes:
         try:
