@@ -41,7 +41,7 @@ def test_a_video_with_its_record(shop, film):
     assert [key["number"] for key in record["key_frames"]] == [0, 2, 5]
     footage = open_footage(shop.folder / "out" / "film.mp4")
     assert footage.rate == Fraction(24000, 1001)
-    assert len(list(footage.read(0, None))) == 6
+    assert len(list(footage.read(0, None))) == footage.count == 6
     assert packets(shop.folder / "out" / "film.mp4", "a")
     assert "wrote" in outcome.err
     assert f"sound {record['sound']}" in outcome.err
@@ -87,8 +87,10 @@ def test_a_part_behind_the_end_is_refused(shop, film):
 
 def test_bad_inputs_and_outputs_are_refused(shop, film):
     assert "there is no such video" in shop.refused(1, *film(source=shop.folder / "none.mp4"))
-    assert "has no video stream" in shop.refused(1, *film(source=shop.folder / "tone.wav"))
-    assert "can't be read as a video" in shop.refused(1, *film(source=shop.weights))
+    for source, words in (("tone.wav", "has no video stream"), (shop.weights.name, "can't be read as a video")):
+        outcome = shop(*film(source=shop.folder / source))
+        assert outcome.code == 1
+        assert words in outcome.err
     assert "has the suffix .png; allowed are .mp4" in shop.refused(2, *film(output="out/film.png"))
     assert "would replace the video itself" in shop.refused(2, *film("--overwrite", output="clip.mp4"))
     assert "no folder that you may write to" in shop.refused(1, *film(output="gone/film.mp4"))

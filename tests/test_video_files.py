@@ -268,3 +268,15 @@ def test_pixels_that_are_no_squares_stay_so(tmp_path):
     path = tmp_path / "wide.mp4"
     encode_video(iter(panned(2)), 2, path, Fraction(12), pixel_aspect=Fraction(16, 11))
     assert open_footage(path).pixel_aspect == Fraction(16, 11)
+
+
+def test_a_damaged_video_is_read_with_a_note(tmp_path):
+    frames = [np.random.default_rng(i).integers(0, 256, (48, 64, 3), dtype=np.uint8) for i in range(12)]
+    path = video_of(frames, tmp_path / "clip.mkv")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(data)
+    footage = open_footage(path)
+    assert any("is damaged" in note for note in footage.notes)
+    assert 3 <= len(list(footage.read(0, None))) <= 12

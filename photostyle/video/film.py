@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from photostyle.config import TransferConfig, resolve
 from photostyle.errors import Interrupted, UsageError
 from photostyle.images import write_atomically
 from photostyle.preparation import PictureSource, with_options
-from photostyle.progress import Callback, Event, Message, Snapshot, ignore
+from photostyle.progress import Callback, Event, Message, Snapshot, Step, ignore
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.record import fingerprint, run_record
 from photostyle.solvers.run import Solution
@@ -112,9 +112,10 @@ def stylize_video(
         executable()
     making: Making | None = None
     try:
-        footage = open_footage(source, video.fps)
-        callback(Message("looking through the video", "wait"))
-        found = survey(footage.read(*video.frames))
+        footage = open_footage(
+            source, video.fps, on_wait=lambda: callback(Message("looking through the video", "wait"))
+        )
+        found = survey(footage.read(*video.frames), _looking(footage, video, callback))
         if not found.count:
             raise UsageError(f"--frames begins at {video.frames[0]}, but {footage.name} ends before it: begin earlier")
         shots = plan_shots(found.distances, key_distance(video.key_every, footage.rate), video.frames[0])
@@ -134,6 +135,20 @@ def stylize_video(
             f"interrupted after {making.done} of {len(making.frames)} frames, which are kept in {making.work.folder}; "
             "go on with --resume"
         ) from None
+
+
+def _looking(footage: Footage, video: VideoOptions, callback: Callback) -> Callable[[int, tuple[int, int]], object]:
+    """Return what tells how much of a video is looked through."""
+    began = time.monotonic()
+    start, stop = video.frames
+    count = max(1, min(footage.count, footage.count if stop is None else stop) - start)
+
+    def tell(done: int, size: tuple[int, int]) -> None:
+        elapsed = time.monotonic() - began
+        left = elapsed / done * max(0, count - done)
+        callback(Step("looking through", size, done, max(count, done), {}, elapsed, left))
+
+    return tell
 
 
 def _once(callback: Callback) -> Callback:

@@ -38,6 +38,8 @@ class Footage:
     read : callable
         From the numbers of the first frame and of the one behind the last (None: all) to the frames between them,
         ndarrays of uint8, shape (H, W, 3), sRGB, upright.
+    count : int
+        How many there are; of a variable rate about how many.
     stems : tuple of str
         The names of numbered pictures; empty for a video file.
     sound : Path or None
@@ -53,6 +55,7 @@ class Footage:
     name: str
     rate: Fraction
     read: Callable[[int, int | None], Iterator[Frame]]
+    count: int
     stems: tuple[str, ...] = ()
     sound: Path | None = None
     start: Fraction = Fraction(0)
@@ -60,7 +63,9 @@ class Footage:
     notes: tuple[str, ...] = ()
 
 
-def open_footage(source: str | os.PathLike[str], rate: Fraction | None = None) -> Footage:
+def open_footage(
+    source: str | os.PathLike[str], rate: Fraction | None = None, on_wait: Callable[[], object] = lambda: None
+) -> Footage:
     """Find out what a source of frames is.
 
     Parameters
@@ -69,6 +74,8 @@ def open_footage(source: str | os.PathLike[str], rate: Fraction | None = None) -
         A video file; a folder of numbered pictures; or a pattern of their names, with ``%04d`` or ``*``.
     rate : Fraction, optional
         Frames a second of pictures, by default 25. A video file has its own.
+    on_wait : callable
+        Called before a video file is decoded, which takes a while.
 
     Returns
     -------
@@ -91,6 +98,7 @@ def open_footage(source: str | os.PathLike[str], rate: Fraction | None = None) -
         raise ImageError(f"{name}: there is no such video, folder or pattern of pictures: check the path")
     if rate is not None:
         raise UsageError("--fps belongs to numbered pictures, but a video file has its own: leave it out")
+    on_wait()
     return _video(path, name)
 
 
@@ -128,7 +136,7 @@ def _pictures(paths: list[Path], name: str, rate: Fraction | None) -> Footage:
         notes.append("the frames are opaque in the result: their alpha is left out")
     if first.bit_depth > 8:
         notes.append("the frames are worked on with 8 bits a colour")
-    return Footage(name, rate or Fraction(25), read, stems, notes=tuple(notes))
+    return Footage(name, rate or Fraction(25), read, len(stems), stems, notes=tuple(notes))
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -147,12 +155,16 @@ def _video(path: Path, name: str) -> Footage:
             f"{float(when.rate):.3f} a second throughout, and the sound fits"
         )
 
+    if when.damage:
+        notes.append(f"{name} is damaged ({when.damage}): its bad frames are taken as ffmpeg mends them")
+
     def read(start: int, stop: int | None) -> Iterator[Frame]:
         arguments = ["-i", as_url(path), "-map", "0:V:0", *cadence, "-pix_fmt", "rgb24"]
         with child([*arguments, "-c:v", "ppm", "-f", "image2pipe", "-"]) as ffmpeg:
             yield from _frames_of(ffmpeg, name, start, stop)
 
-    return Footage(name, when.rate, read, (), path, when.start, when.pixel_aspect, tuple(notes))
+    count = round(when.seconds * when.rate)
+    return Footage(name, when.rate, read, count, (), path, when.start, when.pixel_aspect, tuple(notes))
 
 
 def _frames_of(ffmpeg: Child, name: str, start: int, stop: int | None) -> Iterator[Frame]:

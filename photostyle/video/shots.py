@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -89,12 +89,16 @@ class Shot:
         ]
 
 
-def survey(frames: Iterator[NDArray[np.uint8]]) -> Survey:
+def survey(
+    frames: Iterator[NDArray[np.uint8]], on_frame: Callable[[int, tuple[int, int]], object] = lambda _done, _size: None
+) -> Survey:
     """Look at all frames once.
 
     Parameters
     ----------
     frames : iterator of ndarray of uint8, shape (H, W, 3)
+    on_frame : callable
+        Receives the number of frames that were looked at, and their (width, height).
 
     Returns
     -------
@@ -112,6 +116,7 @@ def survey(frames: Iterator[NDArray[np.uint8]]) -> Survey:
         colors = _histograms(thumbnail)
         distances.append(0.0 if before is None else 0.5 * float(np.abs(colors - before).sum()) / _BLOCKS**2)
         before = colors
+        on_frame(len(distances), size)
     return Survey(size, len(distances), tuple(distances), digest.hexdigest())
 
 

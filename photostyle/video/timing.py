@@ -33,12 +33,18 @@ class Timing:
         Seconds from the beginning of the file, and of its sound, to the first frame.
     pixel_aspect : Fraction
         Width of a pixel over its height.
+    seconds : Fraction
+        From the first frame to the end of the last one.
+    damage : str
+        What ffmpeg complains about; "" if nothing.
     """
 
     rate: Fraction
     constant: bool
     start: Fraction
     pixel_aspect: Fraction
+    seconds: Fraction
+    damage: str
 
 
 def timing(path: str | os.PathLike[str]) -> Timing:
@@ -78,11 +84,14 @@ def timing(path: str | os.PathLike[str]) -> Timing:
     stamps.sort()
     rate = constant_rate(stamps, tick)
     aspect = head.get("sar", "0/1")
+    usual = rate or _usual_rate(stamps, tick)
     return Timing(
-        rate=rate or _usual_rate(stamps, tick),
+        rate=usual,
         constant=rate is not None,
         start=max(Fraction(0), stamps[0] * tick),
         pixel_aspect=Fraction(1) if aspect.startswith("0/") else Fraction(aspect),
+        seconds=(stamps[-1] - stamps[0]) * tick + 1 / usual,
+        damage=complaint,
     )
 
 
