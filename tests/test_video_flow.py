@@ -8,7 +8,7 @@ from helpers import picture
 from video_helpers import panned
 
 from photostyle.video.flicker import flicker
-from photostyle.video.flow import composed, consistent, optical_flow, warped
+from photostyle.video.flow import composed, consistent, explained, optical_flow, warped
 from photostyle.video.tracking import carried_masks, present
 
 INNER = np.s_[8:-8, 12:-12]
@@ -82,6 +82,16 @@ def test_the_strip_that_an_object_uncovers_is_not_known():
     assert sure[30:66, 94:97].mean() < 0.2
     assert sure[4:18].mean() > 0.9
     assert sure[32:64, 56:82].mean() > 0.7
+
+
+def test_what_looks_otherwise_is_not_explained():
+    frame = panned(1)[0]
+    noisy = np.clip(frame + np.random.default_rng(0).normal(0, 8, frame.shape), 0, 255).astype(np.uint8)
+    assert explained(frame, noisy).all()
+    other = frame.copy()
+    other[10:30, 20:40] = 255 - other[10:30, 20:40]
+    assert explained(frame, other)[12:28, 22:38].mean() < 0.3
+    assert explained(frame, other)[:7].all()
 
 
 def test_masks_are_carried_to_where_their_region_is():

@@ -25,7 +25,7 @@ from photostyle.solvers.problem import Problem, to_array, to_tensor
 from photostyle.solvers.run import Solution, solve
 from photostyle.solvers.schedule import Stage, plan
 from photostyle.solvers.statistics import moments, transport_map
-from photostyle.video.flow import consistent, optical_flow, warped
+from photostyle.video.flow import consistent, explained, optical_flow, warped
 from photostyle.video.solving import solve_from
 from photostyle.video.strip import Reel, picture_of
 from photostyle.video.tracking import Tracked, present
@@ -124,7 +124,7 @@ def moved(
     size = (last.shape[1], last.shape[0])
     old, new = (np.rint(resize(picture_of(each).rgb, size) * 255).astype(np.uint8) for each in (before, frame))
     back = optical_flow(new, old)
-    sure = consistent(back, optical_flow(old, new))
+    sure = consistent(back, optical_flow(old, new)) * explained(new, warped(old, back))
     carried = np.clip(warped(last, back, sharp=True), 0, 1)
     fresh = content
     if _ENOUGH < float(sure.mean()) < 1:

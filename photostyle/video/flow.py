@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["composed", "consistent", "optical_flow", "warped"]
+__all__ = ["composed", "consistent", "explained", "optical_flow", "warped"]
 
+_UNLIKE = 0.1  # of [0, 1]: a greater difference is none of noise or interpolation
 _LEAST_SIDE = 32  # below this the pyramid of DIS has no level
 
 
@@ -30,6 +31,8 @@ def optical_flow(frame: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[
     if any(below):
         greys = [np.pad(each, ((0, below[0]), (0, below[1])), mode="edge") for each in greys]
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)  # the frame itself: half of it loses small things that move
+    search.setPatchStride(4)
     flow = np.asarray(search.calc(greys[0], greys[1], np.zeros((*greys[0].shape, 2), np.float32)), dtype=np.float32)
     return np.ascontiguousarray(flow[: frame.shape[0], : frame.shape[1]])
 
@@ -87,6 +90,25 @@ def consistent(flow: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[
     x, y = _places(flow)
     inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
     return np.asarray(closed & smooth & inside, dtype=np.float32)
+
+
+def explained(frame: NDArray[np.uint8], carried: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Find the pixels at which a frame looks like what was carried there, whatever the flows say of each other.
+
+    Where a small thing moves fast, both flows may agree on the motion of what is behind it.
+
+    Parameters
+    ----------
+    frame, carried : ndarray of uint8, shape (H, W, 3)
+        A frame, and the one before, warped.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W)
+        One where their difference, averaged over 5×5 pixels, is small, else zero.
+    """
+    difference = np.abs(frame.astype(np.float32) - carried.astype(np.float32)).mean(2)
+    return np.asarray(cv2.blur(difference, (5, 5)) <= 255 * _UNLIKE, dtype=np.float32)
 
 
 def _places(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

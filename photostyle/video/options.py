@@ -13,7 +13,7 @@ from photostyle.values import check_integer, check_number
 
 __all__ = ["VideoOptions", "check_transfer_options", "key_distance", "temporal_weight", "video_help"]
 
-_TEMPORAL = {"photo": 3.0, "artistic": 100.0}
+_TEMPORAL = {"photo": 3.0, "artistic": 10.0}
 
 
 def _option(default: Any, help_text: str) -> Any:

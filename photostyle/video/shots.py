@@ -90,7 +90,8 @@ class Shot:
 
 
 def survey(
-    frames: Iterator[NDArray[np.uint8]], on_frame: Callable[[int, tuple[int, int]], object] = lambda _done, _size: None
+    frames: Iterator[NDArray[np.uint8]],
+    on_frame: Callable[[int, tuple[int, int]], object] = lambda _done, _size: None,
 ) -> Survey:
     """Look at all frames once.
 
