@@ -28,6 +28,7 @@ from photostyle.reporting import html_report
 from photostyle.scoring import score
 from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
 from photostyle.sweeping import Cell, Sweep, sweep
+from photostyle.video import Video, VideoOptions, stylize_video
 
 __all__ = [
     "Cell",
@@ -51,6 +52,8 @@ __all__ = [
     "Sweep",
     "TransferConfig",
     "UsageError",
+    "Video",
+    "VideoOptions",
     "WeightsError",
     "__version__",
     "compare",
@@ -58,6 +61,7 @@ __all__ = [
     "reconstruct",
     "score",
     "segment",
+    "stylize_video",
     "sweep",
     "transfer",
     "write_map",

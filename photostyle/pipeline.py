@@ -42,6 +42,7 @@ __all__ = [
     "Prepared",
     "Result",
     "check_writable",
+    "finished",
     "prepare",
     "run_prepared",
     "transfer",
@@ -206,18 +207,38 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
     """Carry what was optimised to its final size and put it together with the rest."""
     if solution.image is None and solution.field is None:
         return None
-    config, content = prepared.config, prepared.content
-    large = resize(content.rgb, prepared.size)
+    content = prepared.content
+    rgb = finished(prepared, solution, callback)
+    alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
+    record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
+    masks = prepared.masks if len(prepared.masks.labels) > 1 else None
+    return Result(rgb, alpha, record, content.bit_depth, content.exif, masks)
+
+
+def finished(prepared: Prepared, solution: Solution, callback: Callback = ignore) -> NDArray[np.float32]:
+    """Carry what was optimised to its final size, with colours, contrast and kept regions as the options say.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    solution : Solution
+        With an image or a field.
+    callback : callable
+        Receives :class:`Rows`.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W, 3)
+        sRGB in [0, 1].
+    """
+    config = prepared.config
+    large = resize(prepared.content.rgb, prepared.size)
     rgb = _clean(prepared, solution, large, callback)
     if config.preserve_color == "luminance":
         rgb = recombine(rgb, large)
     if config.auto_contrast:
         rgb = auto_contrast(rgb)
-    rgb = _keep(prepared, rgb, large)
-    alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
-    record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
-    masks = prepared.masks if len(prepared.masks.labels) > 1 else None
-    return Result(rgb, alpha, record, content.bit_depth, content.exif, masks)
+    return _keep(prepared, rgb, large)
 
 
 def _clean(

@@ -20,9 +20,11 @@ from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.model_cache import ModelCache
 from photostyle.progress import Callback, Message, ignore
+from photostyle.regions.automatic import Segment
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Wishes, match_labels
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
+from photostyle.regions.tiny import TINY
 from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, tile_size
@@ -80,13 +82,17 @@ def prepare(
     content_mask: ContentMask | None = None,
     style_mask: StyleMask | Sequence[StyleMask | None] | None = None,
     config: TransferConfig | None = None,
+    segment: Segment | None = None,
+    tiny: float = TINY,
     callback: Callback = ignore,
     models: ModelCache | None = None,
     **options: Any,
 ) -> Prepared:
     """Read and check all inputs of a transfer, find and match the regions, and load the backbone.
 
-    Parameters and errors are those of :func:`photostyle.transfer`; ``models`` are networks that transfers share.
+    Parameters and errors are those of :func:`photostyle.transfer`, but for three: ``segment`` finds automatic
+    regions in place of the config's segmenter, ``tiny`` is the smallest share of the content that a label needs, and
+    ``models`` are networks that transfers share.
     """
     began = time.monotonic()
     models = models or ModelCache()
@@ -118,9 +124,10 @@ def prepare(
         style_mask=style_mask,
         mapped=len(mapping),
         photo=config.mode == "photo",
-        segment=models.segmenter(config.segmenter, offline=config.offline, callback=callback),
+        segment=segment or models.segmenter(config.segmenter, offline=config.offline, callback=callback),
         named=bool(config.match or config.keep or config.region_weights),
         strict=config.strict_labels,
+        tiny=tiny,
     )
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
     if fitted != size:

@@ -43,7 +43,7 @@ ROWS = [
         "segmenting",
         "sweeping",
     },
-    {"batches"},
+    {"batches", "video"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
@@ -55,6 +55,7 @@ SEEN_BY_APPS = {
     "segmenting",
     "sweeping",
     "batches",
+    "video",
     "variations",
     "config",
     "errors",

@@ -42,6 +42,7 @@ from photostyle.apps.score import score_command
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
 from photostyle.apps.sweep import sweep_command
+from photostyle.apps.video import video_command
 from photostyle.comparison import compare
 from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, Interrupted, OutputError, PhotostyleError, UsageError
@@ -65,6 +66,7 @@ app.command("segment")(segment_command)
 app.command("score")(score_command)
 app.command("sweep")(sweep_command)
 app.command("batch")(batch_command)
+app.command("video")(video_command)
 
 _CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
 

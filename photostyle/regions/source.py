@@ -14,7 +14,7 @@ from photostyle.regions.automatic import Segment, automatic
 from photostyle.regions.grid import grid, parse_grid
 from photostyle.regions.labelmap import read_label_map, read_soft_masks
 from photostyle.regions.labels import LabelMasks, whole
-from photostyle.regions.tiny import absorb_tiny
+from photostyle.regions.tiny import TINY, absorb_tiny
 
 __all__ = ["ContentMask", "RegionSet", "StyleMask", "read_regions"]
 
@@ -58,6 +58,7 @@ def read_regions(
     segment: Segment | None = None,
     named: bool = False,
     strict: bool = False,
+    tiny: float = TINY,
 ) -> RegionSet:
     """Find the regions of the content and of each style picture.
 
@@ -82,11 +83,13 @@ def read_regions(
         Whether the user names labels elsewhere, so that regions by tone can't stand in for them.
     strict : bool
         Whether a segmentation that can't be trusted is an error.
+    tiny : float
+        The smallest share of the content, in [0, 1], that a label of its own needs; of a style it is 0.5 %.
 
     Returns
     -------
     RegionSet
-        Labels below 0.5 % of their picture have joined their largest neighbour.
+        Labels below these shares of their picture have joined their largest neighbour.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def read_regions(
         content_mask = kind
     given = _style_masks(style_mask, len(styles))
     notes: list[str] = []
-    content_labels = None if content_mask is None else _read(content_mask, content, "content", notes)
+    content_labels = None if content_mask is None else _read(content_mask, content, "content", notes, tiny)
     style_labels = [
         None if mask is None or _is(mask, _WHOLE, _AUTO) else _read(mask, style, "style", notes)
         for mask, style in zip(given, styles, strict=True)
@@ -138,7 +141,7 @@ def read_regions(
             strict=strict,
         )
         notes += told
-        content_labels = _absorbed(content_labels, "content", notes)
+        content_labels = _absorbed(content_labels, "content", notes, tiny)
         style_labels = [None if labels is None else _absorbed(labels, "style", notes) for labels in style_labels]
         return RegionSet(content_labels, tuple(style_labels), tuple(notes), by_hand=False)
     if not mapped and not any(style_labels):
@@ -176,7 +179,7 @@ def _style_masks(given: StyleMask | Sequence[StyleMask | None] | None, count: in
     return masks
 
 
-def _read(mask: ContentMask, picture: Picture, role: str, notes: list[str]) -> LabelMasks:
+def _read(mask: ContentMask, picture: Picture, role: str, notes: list[str], tiny: float = TINY) -> LabelMasks:
     """Read the masks of one picture; what was decided goes to ``notes``."""
     if isinstance(mask, LabelMasks):
         if mask.size != picture.size:
@@ -189,10 +192,10 @@ def _read(mask: ContentMask, picture: Picture, role: str, notes: list[str]) -> L
         labels = read_soft_masks(mask, size=picture.size, picture=picture.name)
     else:
         labels = read_label_map(mask, size=picture.size, picture=picture.name)
-    return _absorbed(labels, f"{role} mask", notes)
+    return _absorbed(labels, f"{role} mask", notes, tiny)
 
 
-def _absorbed(labels: LabelMasks, role: str, notes: list[str]) -> LabelMasks:
-    merged, tiny = absorb_tiny(labels)
-    notes.extend(f"{role}: {note}" for note in (*labels.notes, *tiny))
+def _absorbed(labels: LabelMasks, role: str, notes: list[str], tiny: float = TINY) -> LabelMasks:
+    merged, absorbed = absorb_tiny(labels, minimum=tiny)
+    notes.extend(f"{role}: {note}" for note in (*labels.notes, *absorbed))
     return replace(merged, notes=())

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from photostyle.regions.labels import LabelMasks
 
-__all__ = ["absorb_tiny"]
+__all__ = ["TINY", "absorb_tiny"]
+
+TINY = 0.005
+"""The smallest share of a picture that a label needs for a style of its own."""
 
 
-def absorb_tiny(masks: LabelMasks, *, minimum: float = 0.005) -> tuple[LabelMasks, tuple[str, ...]]:
+def absorb_tiny(masks: LabelMasks, *, minimum: float = TINY) -> tuple[LabelMasks, tuple[str, ...]]:
     """Add the masks of tiny labels to those of their neighbours.
 
     Parameters

@@ -1,0 +1,90 @@
+"""One optimisation that goes on from another: a key frame's field, or a frame's pixels, with a temporal term."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from photostyle.config import TransferConfig
+from photostyle.errors import MemoryLimitError
+from photostyle.objective.total import Evaluation, Objective
+from photostyle.progress import Callback, Step
+from photostyle.solvers.estimate import tiled_choices
+from photostyle.solvers.memory import is_out_of_memory
+from photostyle.solvers.pixels import LevelState, keep_average, optimise
+from photostyle.solvers.problem import Problem, build_stage
+from photostyle.solvers.schedule import Stage
+
+__all__ = ["solve_from"]
+
+
+def solve_from(
+    problem: Problem,
+    stage: Stage,
+    config: TransferConfig,
+    start: Tensor,
+    extended: Callable[[Objective], Objective],
+    callback: Callback,
+) -> tuple[Tensor, dict[str, Any]]:
+    """Optimise at a single stage, from a given start.
+
+    Parameters
+    ----------
+    problem : Problem
+    stage : Stage
+    config : TransferConfig
+        Resolved.
+    start : Tensor
+        Pixels, shape (1, 3, H, W), or coordinates of a field.
+    extended : callable
+        Adds terms to the objective.
+    callback : callable
+        Receives a Step after each iteration; what it raises ends the run.
+
+    Returns
+    -------
+    best : Tensor
+        Where the loss is lowest.
+    losses : dict
+        The weighted terms after the last iteration, "total", and the number of "iteration".
+
+    Raises
+    ------
+    DivergedError
+        See :func:`photostyle.solvers.pixels.optimise`.
+    MemoryLimitError
+        If the memory of the device doesn't suffice.
+    """
+    began = time.monotonic()
+    losses: dict[str, Any] = {"iteration": 0}
+
+    def on_iteration(state: LevelState, at: Evaluation) -> None:
+        losses.update(at.losses, iteration=state.iteration)
+        elapsed = time.monotonic() - began
+        left = elapsed / state.iteration * (stage.iterations - state.iteration)
+        callback(Step(stage.name, stage.size, state.iteration, stage.iterations, at.losses, elapsed, left))
+
+    choices = tiled_choices(problem.backbone, stage, config, problem.device)
+    for blocks in choices:
+        try:
+            with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
+                objective, _, _ = build_stage(problem, stage, config, blocks)
+                objective = extended(objective)
+                state = optimise(objective, LevelState(start, start.clone()), stage.iterations, config, on_iteration)
+                keep_average(objective, state)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            continue
+        if not math.isfinite(losses.get("total", math.nan)):  # there was nothing to gain
+            losses["total"] = state.best_total
+        return state.best, losses
+    width, height = stage.size
+    raise MemoryLimitError(
+        f"the memory of {problem.device} doesn't suffice for frames of {width}×{height}: pass a smaller --size"
+    )
