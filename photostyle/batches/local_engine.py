@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from photostyle.batches.engine import MOST_START_FAILURES, Lost, Report
@@ -156,6 +157,9 @@ def _serve(pipe: Connection, folder: str) -> None:
         pass
     finally:
         worker.close()
+        with contextlib.suppress(OSError):  # if the parent is gone, the last worker takes its folder away
+            Path(folder).rmdir()
+            Path(folder).parent.rmdir()
 
 
 def _ending(code: int | None) -> str:
