@@ -1,4 +1,4 @@
-"""The command line: ``photostyle transfer | compare | sweep | reconstruct | segment | score | models``."""
+"""The command line: ``photostyle transfer | compare | sweep | reconstruct | segment | score | serve | models``."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from photostyle.apps.reconstruct import reconstruct_command
 from photostyle.apps.score import score_command
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
+from photostyle.apps.serve import serve_command
 from photostyle.apps.sweep import sweep_command
 from photostyle.comparison import compare
 from photostyle.config import TransferConfig, resolve
@@ -61,6 +62,7 @@ app.command("reconstruct")(reconstruct_command)
 app.command("segment")(segment_command)
 app.command("score")(score_command)
 app.command("sweep")(sweep_command)
+app.command("serve")(serve_command)
 
 _CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
 

@@ -1,0 +1,60 @@
+"""Samples that one click loads and runs: pictures of the repository, where they lie beside the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Sample", "find_samples"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A content, its styles, and what to do with them.
+
+    Attributes
+    ----------
+    title : str
+    content : Path
+    styles : tuple of Path
+    mode : str
+        "artistic" or "photo".
+    choices : dict of str to int
+        Label to the number of its style, for the labels that shall not have what is usual.
+    """
+
+    title: str
+    content: Path
+    styles: tuple[Path, ...]
+    mode: str = "artistic"
+    choices: dict[str, int] = field(default_factory=dict)
+
+
+_NIGHT, _CAFE, _HARVEST = "starry_night_cropped.jpg", "Gogh4.webp", "VincentVanGogh0019.webp"
+_SAMPLES: tuple[tuple[str, str, tuple[str, ...], str, dict[str, int]], ...] = (
+    (
+        "A castle in three paintings",
+        "neuschwansteinCastle.webp",
+        (_NIGHT, _CAFE, _HARVEST),
+        "artistic",
+        {"sky": 0, "building": 1, "vegetation": 2, "mountain": 2, "ground": 2},
+    ),
+    ("A palace at nightfall", "schwerinPalace.webp", ("brandenburgGate.webp",), "photo", {}),
+    ("An abbey, the sky kept", "montStMichel.webp", ("VincentVanGoghBridge.webp",), "artistic", {"sky": -1}),
+)
+
+
+def find_samples(folder: Path | None = None) -> list[Sample]:
+    """Return the samples whose pictures are there; an installed wheel has none.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        By default ``samples`` beside the package.
+    """
+    folder = folder or Path(__file__).resolve().parents[3] / "samples"
+    found = [
+        Sample(title, folder / content, tuple(folder / style for style in styles), mode, dict(choices))
+        for title, content, styles, mode, choices in _SAMPLES
+    ]
+    return [sample for sample in found if all(path.is_file() for path in (sample.content, *sample.styles))]
