@@ -135,7 +135,7 @@ class Guard:
         most = self.upload + 100_000 if uploading else BODY  # what multipart adds
         length = headers.get("content-length", "")
         if (length.isdigit() and int(length) > most) or (not length and "transfer-encoding" not in headers):
-            return PlainTextResponse(f"at most {most / 1e6:.0f} MB may be sent", 413), receive
+            return _too_large(most), receive
         if uploading:
             return None, _limited(receive, most)
         body = b""
@@ -143,7 +143,7 @@ class Guard:
             message = await receive()
             body += message.get("body", b"")
             if len(body) > most:
-                return PlainTextResponse(f"at most {most / 1e6:.0f} MB may be sent", 413), receive
+                return _too_large(most), receive
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 break
         try:
@@ -173,6 +173,10 @@ def names_only(data: Any, uploaded: Callable[[str], bool]) -> bool:
     if isinstance(data, list):
         return all(names_only(value, uploaded) for value in data)
     return True
+
+
+def _too_large(most: int) -> Response:
+    return PlainTextResponse(f"at most {most / 1e6:.0f} MB may be sent", 413, {"connection": "close"})
 
 
 def _hostname(host: str) -> str:

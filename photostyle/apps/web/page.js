@@ -175,7 +175,26 @@
     draw();
   };
 
-  const look = () => document.querySelectorAll(".ps-regions").forEach((panel) => editors.has(panel) || edit(panel));
+  // gradio calls all its upload areas alike, and leaves groups of radio buttons without a name
+  const name = () => {
+    for (const [id, text] of [
+      ["content-file", "Picture to change: choose or drop a file"],
+      ["style-files", "Style pictures: choose or drop one or more files"],
+    ]) {
+      document.querySelectorAll(`#${id} button, #${id} input`).forEach((part) => {
+        if (part.getAttribute("aria-label") !== text) part.setAttribute("aria-label", text);
+      });
+    }
+    document.querySelectorAll("fieldset.block:not([aria-label])").forEach((group) => {
+      const title = group.querySelector('[data-testid="block-info"]');
+      if (title) group.setAttribute("aria-label", title.textContent.trim());
+    });
+  };
+
+  const look = () => {
+    name();
+    document.querySelectorAll(".ps-regions").forEach((panel) => editors.has(panel) || edit(panel));
+  };
   new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
 
   // What the server is told of the regions with every event that needs them.

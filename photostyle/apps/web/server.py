@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -35,6 +36,7 @@ def bind(host: str, port: int) -> socket.socket:
     UsageError
         If it is in use, may not be used, or the host is no address of this machine.
     """
+    found = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, protocol)
@@ -43,6 +45,8 @@ def bind(host: str, port: int) -> socket.socket:
         found.bind(address)
         found.listen(128)  # the port is taken from here on, for certain
     except (OSError, OverflowError, UnicodeError) as error:
+        if found is not None:
+            found.close()
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise UsageError(
             f"port {port} of {host} can't be used ({reason}): stop the program that has it, or pass another --port "
@@ -63,6 +67,8 @@ def make_app(service: Service, *, token: str | None, hosts: tuple[str, ...] | No
         The names by which the server may be asked; None: any.
     """
     os.environ["GRADIO_TEMP_DIR"] = str(service.sessions.inbox)  # where gradio puts uploads; it reads this each time
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)  # its statistics of the queue are shown to nobody
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/photostyle/page.js")
@@ -76,6 +82,12 @@ def make_app(service: Service, *, token: str | None, hosts: tuple[str, ...] | No
             raise HTTPException(404, "this file is gone: run again")
         return FileResponse(found[0], filename=found[1], headers={"cache-control": "private, no-store"})
 
+    asyncio.run(_mount(app, service))
+    return Guard(app, hosts=hosts, token=token, upload=service.limits.upload, uploaded=service.is_upload)
+
+
+async def _mount(app: FastAPI, service: Service) -> None:
+    """Add gradio's page; inside a running loop, since gradio otherwise makes loops that nobody closes."""
     page = build_page(service)
     gradio.mount_gradio_app(
         app,
@@ -94,7 +106,6 @@ def make_app(service: Service, *, token: str | None, hosts: tuple[str, ...] | No
         head='<script src="photostyle/page.js" defer></script>',
     )
     page.has_launched = True  # else gradio leaves out its own check that a file lies among the uploads
-    return Guard(app, hosts=hosts, token=token, upload=service.limits.upload, uploaded=service.is_upload)
 
 
 def run_server(app: ASGIApp, taken: socket.socket, on_start: Callable[[uvicorn.Server], None]) -> None:

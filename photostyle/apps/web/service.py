@@ -43,14 +43,18 @@ class Service:
     ----------
     config : TransferConfig
         The options that no tab changes: device, weights, layers, ….
-    limits : Limits
+    limits : Limits, optional
+    segmenter : Segmenter, optional
+        By default that of the config; it is loaded once.
     """
 
-    def __init__(self, config: TransferConfig, limits: Limits | None = None) -> None:
+    def __init__(
+        self, config: TransferConfig, limits: Limits | None = None, segmenter: Segmenter | None = None
+    ) -> None:
         self.config, self.limits = config, limits or Limits()
         self.jobs = JobQueue(most=self.limits.sessions)
         self.sessions = Sessions(self.limits, self._drop_job)
-        self.segmenter = Segmenter(config.segmenter, offline=config.offline)
+        self.segmenter = segmenter or Segmenter(config.segmenter, offline=config.offline)
 
     def warm_up(self) -> None:
         """Load the segmenter, so that the first visitor doesn't wait for it.

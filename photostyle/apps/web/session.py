@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,6 +177,7 @@ class Sessions:
         self.inbox = self.root / "inbox"
         self.inbox.mkdir()
         self._open: dict[str, Session] = {}
+        self._gone: deque[str] = deque(maxlen=1000)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         threading.Thread(target=self._sweep_often, name="photostyle-sweep", daemon=True).start()
@@ -186,7 +188,7 @@ class Sessions:
         Raises
         ------
         UsageError
-            If the tab gives no name, or there are too many.
+            If the tab gives no name, was closed, or there are too many.
         """
         if not name:
             raise UsageError("the request names no session: open the page in a browser")
@@ -194,6 +196,8 @@ class Sessions:
             if self._ended.is_set():
                 raise UsageError("the server is stopping: start it again")
             session = self._open.get(name)
+            if session is None and name in self._gone:  # what it had sent before must not bring it back
+                raise UsageError("this page was away for too long, and its pictures are removed: load the page again")
             if session is None:
                 if len(self._open) >= self.limits.sessions:
                     raise UsageError(f"{len(self._open)} people are here already: try again in a few minutes")
@@ -217,6 +221,7 @@ class Sessions:
         with self._lock:
             session = self._open.pop(name or "", None)
         if session is not None:
+            self._gone.append(name or "")
             self.on_close(session)
             shutil.rmtree(session.folder, ignore_errors=True)
 
