@@ -18,6 +18,7 @@ from photostyle.apps.web.session import Limits
 from photostyle.segmenting import Segmenter
 
 SIDE = 160
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ class Tab:
         self.page.on("pageerror", lambda e: self.errors.append(str(e)))
         self.page.on("request", lambda r: self.asked.append(r.url))
         self.page.goto(url)
-        expect(self.page.locator("#run")).to_be_enabled(timeout=60_000)
+        expect(self.page.locator("#run")).to_be_enabled()
 
     def upload(self, target: str, *files: tuple[str, bytes]) -> None:
         payload = [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files]
@@ -57,9 +58,9 @@ class Tab:
     def fill(self) -> None:
         """Upload a content and two styles."""
         self.upload("content-file", ("castle.png", picture_bytes(SIDE, 120)))
-        expect(self.page.locator(".ps-regions")).to_be_visible(timeout=60_000)
+        expect(self.page.locator(".ps-regions")).to_be_visible()
         self.upload("style-files", ("one.png", picture_bytes(seed=1)), ("two.png", picture_bytes(seed=2)))
-        expect(self.page.locator("#style-cards li")).to_have_count(2, timeout=60_000)
+        expect(self.page.locator("#style-cards li")).to_have_count(2)
 
     def download(self, name: str) -> bytes:
         with self.page.expect_download() as waiting:

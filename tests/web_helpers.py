@@ -64,6 +64,7 @@ def page_served(
 ) -> Iterator[Page]:
     """Serve the page from a thread, on a free port, with the tiny network."""
     config = TransferConfig(**{"weights": str(tiny_weights(folder)), **LAYERS, "iterations": 4, **options})
+    before = os.environ.get("GRADIO_TEMP_DIR")
     service = Service(config, limits or Limits(side=64), segmenter or Halves())  # type: ignore[arg-type]
     app = make_app(service, token=token, hosts=LOOPBACK)
     servers: list[uvicorn.Server] = []
@@ -77,6 +78,9 @@ def page_served(
             servers[0].should_exit = True
             thread.join(30)
             service.close()
+            os.environ.pop("GRADIO_TEMP_DIR")
+            if before is not None:  # another server goes on
+                os.environ["GRADIO_TEMP_DIR"] = before
     assert not thread.is_alive()
 
 

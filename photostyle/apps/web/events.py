@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,24 +40,27 @@ class Events:
     def __init__(self, service: Service) -> None:
         self.service = service
 
-    def content(self, state: str, file: Any, request: gr.Request) -> list[Any]:
+    def content(self, state: str, file: Any, request: gr.Request) -> Iterator[list[Any]]:
         """Take the uploaded content in."""
-        return self._change(request, state, lambda session: self._take(session, file, self.service.take_content))
+        yield _wait("Finding the regions of your picture …")
+        yield self._change(request, state, lambda session: self._take(session, file, self.service.take_content))
 
-    def styles(self, state: str, files: Any, request: gr.Request) -> list[Any]:
+    def styles(self, state: str, files: Any, request: gr.Request) -> Iterator[list[Any]]:
         """Take the uploaded styles in."""
-        return self._change(request, state, lambda session: self._take(session, files, self.service.take_style))
+        yield _wait("Reading the style …")
+        yield self._change(request, state, lambda session: self._take(session, files, self.service.take_style))
 
     def clear(self, state: str, request: gr.Request) -> list[Any]:
         """Remove the styles."""
         return self._change(request, state, self.service.clear_styles)
 
-    def sample(self, sample: Sample) -> Callable[[gr.Request], list[Any]]:
+    def sample(self, sample: Sample) -> Callable[[gr.Request], Iterator[list[Any]]]:
         """Return the handler that takes a sample in; besides it sets the mode."""
 
-        def load(request: gr.Request) -> list[Any]:
+        def load(request: gr.Request) -> Iterator[list[Any]]:
+            yield [*_wait("Loading the sample and finding its regions …"), sample.mode]
             shown = self._change(request, "", lambda session: self.service.take_sample(session, sample), strict=True)
-            return [*shown, sample.mode]
+            yield [*shown, sample.mode]
 
         return load
 
@@ -178,6 +181,10 @@ class Events:
             *buttons,
             gr.update(visible=session.regions is not None, interactive=True),
         ]
+
+
+def _wait(text: str) -> list[Any]:
+    return [*[gr.skip()] * 5, fragments.notice(text)]
 
 
 def _hex_colors(labels: Sequence[str]) -> dict[str, str]:

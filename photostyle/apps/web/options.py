@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from photostyle.apps.options import parse_text
 from photostyle.config import CHOICES, TransferConfig, option_help
 from photostyle.errors import UsageError
 
@@ -30,7 +31,8 @@ OPTIONS = (
 
 _SIZES = {256: "Quick", 384: "Good", 512: "Fine", 768: "Large", 1024: "Larger", 1536: "Very large", 2048: "Huge"}
 _MODES = [("Artistic: like a painting", "artistic"), ("Photo: stays a photograph", "photo")]
-_WHOLE = ("iterations", "seed")
+_NUMBERS = tuple(name for name in OPTIONS[3:] if name not in CHOICES)
+_LONGEST = 40  # characters of a number
 
 
 def option_inputs(most: int) -> list[gr.components.Component]:
@@ -58,9 +60,8 @@ def _input(name: str) -> gr.components.Component:
     if name in CHOICES:
         choices = [*([("none", "")] if default is None else []), *((word, word) for word in CHOICES[name])]
         return gr.Dropdown(choices, value=default or "", **shared)
-    if default is None:
-        return gr.Number(value=None, placeholder="default", precision=0 if name in _WHOLE else None, **shared)
-    return gr.Number(value=default, precision=0 if name in _WHOLE else None, **shared)
+    # gradio's own number input says 0 where nothing was said
+    return gr.Textbox(value="" if default is None else f"{default:g}", placeholder="default", max_lines=1, **shared)
 
 
 def config_options(values: Sequence[Any]) -> dict[str, Any]:
@@ -82,7 +83,10 @@ def config_options(values: Sequence[Any]) -> dict[str, Any]:
     for name, value in zip(OPTIONS, values, strict=True):
         if value is None or value == "":
             continue
-        if not isinstance(value, str) if name in CHOICES else isinstance(value, (str, bool, list, dict)):
+        if name in _NUMBERS:
+            options[name] = parse_text(name, str(value)[:_LONGEST])
+        elif isinstance(value, str) if name in CHOICES else type(value) in (int, float):
+            options[name] = value
+        else:
             raise UsageError(f"the {name.replace('_', ' ')} is {value!r}, which is no such value: load the page again")
-        options[name] = round(value) if name in (*_WHOLE, "size") else value
     return options

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gradio
@@ -82,7 +83,8 @@ def make_app(service: Service, *, token: str | None, hosts: tuple[str, ...] | No
             raise HTTPException(404, "this file is gone: run again")
         return FileResponse(found[0], filename=found[1], headers={"cache-control": "private, no-store"})
 
-    asyncio.run(_mount(app, service))
+    with ThreadPoolExecutor(1) as thread:  # this one may have a loop already
+        thread.submit(asyncio.run, _mount(app, service)).result()
     return Guard(app, hosts=hosts, token=token, upload=service.limits.upload, uploaded=service.is_upload)
 
 
