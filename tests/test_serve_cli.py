@@ -61,7 +61,8 @@ def test_without_gradio_the_error_names_the_install_command(shop, monkeypatch):
     assert "pip install 'photostyle[web]'" in shop.refused(2, "serve")
 
 
-def test_it_answers_warns_and_ends_with_ctrl_c_leaving_nothing(tmp_path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_answers_and_ends_leaving_nothing(tmp_path, ending):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path), "PHOTOSTYLE_TOKEN": "correct-horse"}
     environment["COVERAGE_FILE"] = str(tmp_path.parent / "coverage")
     command = [sys.executable, "-m", "photostyle", "serve", "--port", "0"]
@@ -78,7 +79,7 @@ def test_it_answers_warns_and_ends_with_ctrl_c_leaving_nothing(tmp_path):
         assert "photostyle" in page.text
         assert "correct-horse" not in "".join(said)
         assert len(list(tmp_path.glob("photostyle-*"))) == 1
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         rest = process.stderr.read()
         assert process.wait(60) == 130
     assert "Traceback" not in rest
@@ -88,6 +89,7 @@ def test_it_answers_warns_and_ends_with_ctrl_c_leaving_nothing(tmp_path):
 
 def test_other_addresses_without_a_token_are_warned_of(shop, monkeypatch):
     served = []
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
     monkeypatch.setattr("photostyle.apps.web.server.run_server", lambda app, taken, say: served.append(app))
     monkeypatch.setattr("photostyle.apps.web.service.Service.warm_up", lambda self: None)
     outcome = shop("serve", "--host", "0.0.0.0", "--port", "0")

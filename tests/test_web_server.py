@@ -249,6 +249,15 @@ def test_edits_reach_the_run(served, client):
     assert below < 0.01 < above
 
 
+def test_photo_mode_and_options_of_the_page_reach_the_record(client):
+    client.content(picture_bytes())
+    client.styles(picture_bytes(seed=1))
+    told = client.run(mode="photo", use="each", iterations="3", strength=0.5, seed="7")
+    config = json.loads(client.fetch(told, "record"))["config"]
+    assert (config["mode"], config["iterations"], config["strength"], config["seed"]) == ("photo", 3, 0.5, 7)
+    assert "--iterations is 'many'" in client.run(iterations="many")
+
+
 def test_broken_edits_are_a_message(served, client):
     client.content(picture_bytes())
     client.styles(picture_bytes(seed=1))

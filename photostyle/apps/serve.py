@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
 from dataclasses import replace
 from typing import Annotated
 
@@ -65,6 +67,8 @@ def serve_command(
 
     with Screen(quiet=quiet) as screen, bind(host, port) as taken:
         screen(Message("loading the page", "wait"))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: files are removed
         limits = Limits(upload=round(max_upload * 1e6), pixels=round(max_pixels * 1e6), side=max_size)
         service = Service(config, limits)
         try:

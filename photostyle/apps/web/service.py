@@ -118,9 +118,10 @@ class Service:
     def take_sample(self, session: Session, sample: Sample) -> None:
         """Take the pictures of a sample in, in place of what is there."""
         self.clear_styles(session)
-        self.take_content(session, sample.content, sample.content.stem)
-        for style in sample.styles:
-            self.take_style(session, style, style.stem)
+        content, *styles = sample.names
+        self.take_content(session, sample.content, content)
+        for style, name in zip(sample.styles, styles, strict=True):
+            self.take_style(session, style, name)
         session.choices = dict(sample.choices)
 
     def take_edits(self, session: Session, text: str | None) -> None:
