@@ -234,6 +234,10 @@ def test_it_fits_a_phone(phone):
     phone.page.locator("#run button, button#run").first.click()
     expect(phone.page.locator("#status")).to_contain_text("Done in")
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.page.get_by_role("button", name="Compare with unsegmented").click()
+    expect(phone.page.locator("#result table")).to_be_visible()
+    phone.page.get_by_text("More options").click()
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert phone.page.evaluate("[...document.querySelectorAll('button, select, a')].every("
         "e => !e.offsetParent || e.getBoundingClientRect().right <= 391)")  # fmt: skip
 

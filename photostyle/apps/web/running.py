@@ -32,7 +32,7 @@ LEAST_SHARE = 0.006
 """Regions below this share of a picture join their neighbour in a run, so nothing is chosen for them."""
 
 _MAP_SIDE = 640
-_SNAPSHOTS = 60
+_SNAPSHOT_EVERY = 2  # iterations; the job shows two a second at most
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def transfer_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], 
                 list(inputs.base),
                 map=inputs.mapped,
                 content_mask=_content_mask(inputs, segmenter),
-                config=_with_snapshots(inputs.config),
+                config=replace(inputs.config, snapshot_every=_SNAPSHOT_EVERY),
                 callback=callback,
             )
         except (Interrupted, DivergedError) as stop:
@@ -157,7 +157,7 @@ def comparison_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback]
             list(inputs.base),
             map=inputs.mapped,
             content_mask=_content_mask(inputs, segmenter),
-            config=_with_snapshots(inputs.config),
+            config=replace(inputs.config, snapshot_every=_SNAPSHOT_EVERY),
             callback=callback,
         )
         files = {}
@@ -169,10 +169,6 @@ def comparison_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback]
         return Outcome({**files, "record": inputs.folder / "comparison.json"}, found.record)
 
     return work
-
-
-def _with_snapshots(config: TransferConfig) -> TransferConfig:
-    return replace(config, snapshot_every=max(1, (config.iterations or 0) // _SNAPSHOTS) if config.iterations else 3)
 
 
 def _content_mask(inputs: Inputs, segmenter: Segmenter) -> Any:
