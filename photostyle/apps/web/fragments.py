@@ -156,6 +156,8 @@ def compared(urls: Mapping[str, str], record: Mapping[str, Any]) -> str:
         given = record[kind]
         meaning = MEANING if kind == "scores" else record.get("meaning", {})
         for name in next(iter(given.values()), {}):
+            if kind == "numbers" and name in next(iter(record["scores"].values()), {}):
+                continue  # a score says the same already
             told = html.escape(str(meaning.get(name, "") if isinstance(meaning, Mapping) else ""))
             cells = "".join(f"<td>{given[variant][name]:.3f}</td>" for variant in ("segmented", "unsegmented"))
             rows.append(f'<tr><th scope="row">{html.escape(name)}<small>{told}</small></th>{cells}</tr>')
