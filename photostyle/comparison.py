@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +53,7 @@ def compare(
     content: PictureSource,
     style: PictureSource | Sequence[PictureSource],
     *,
+    map: Mapping[str, PictureSource] | None = None,
     content_mask: ContentMask | None = None,
     style_mask: StyleMask | Sequence[StyleMask | None] | None = None,
     config: TransferConfig | None = None,
@@ -64,7 +65,8 @@ def compare(
 
     What has the suffix "-no-matting" is the style stage alone: neither the Matting Laplacian nor local affine maps
     take part. Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks,
-    from ``regions="grid:RxC"``, or by default from the segmenter. ``on_result`` is called with each variant's name and
+    from ``regions="grid:RxC"``, or by default from the segmenter. Without regions the styles of ``map`` are blended
+    with the others, in equal shares. ``on_result`` is called with each variant's name and
     result as soon as there is one, also with the best so far of a variant that is interrupted.
 
     Returns
@@ -78,7 +80,7 @@ def compare(
     """
     if options.get("regions", config.regions if config else None) is None and content_mask is None:
         options["regions"] = "auto"
-    given = {"content_mask": content_mask, "style_mask": style_mask, "config": config}
+    given = {"map": map, "content_mask": content_mask, "style_mask": style_mask, "config": config}
     segmented = prepare(content, style, **given, callback=callback, **options)  # type: ignore[arg-type]
     if len(segmented.problem.content_masks.labels) < 2:
         raise UsageError(
@@ -86,7 +88,11 @@ def compare(
             "--content-mask and --style-mask, --regions auto, or --regions grid:RxC"
         )
     plain = replace(segmented.config, regions="none", match=(), region_weights=(), keep=(), strict_labels=False)
-    unsegmented = prepare(content, style, config=plain)
+    whole: Any = style
+    if map:
+        plain = replace(plain, style_weights=None)
+        whole = [*(style if isinstance(style, (list, tuple)) else [style]), *map.values()]
+    unsegmented = prepare(content, whole, config=plain)
     prepared = {"segmented": segmented, "unsegmented": unsegmented}
     if segmented.config.mode == "photo" and segmented.config.solver == "pixels":
         for name in ("segmented", "unsegmented"):

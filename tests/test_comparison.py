@@ -179,6 +179,19 @@ def test_several_styles_have_a_mask_each_that_has_one(inputs, masks):
     assert len(comparison.record["runs"]["unsegmented"]["styles"]) == 2
 
 
+@pytest.mark.parametrize("style", ["style", None])
+def test_styles_of_regions_are_compared_with_their_blend(inputs, masks, style):
+    given = inputs | {"style": [inputs["style"]] if style else []}
+    mapped = {"sky": image(seed=3), **({} if style else {"land": image(seed=2)})}
+    comparison = photostyle.compare(**given, map=mapped, content_mask=masks["content_mask"])
+    options = {name: value for name, value in inputs.items() if name != "style"}
+    segmented = photostyle.transfer(style=given["style"], map=mapped, content_mask=masks["content_mask"], **options)
+    blended = photostyle.transfer(style=[*given["style"], *mapped.values()], regions="none", **options)
+    np.testing.assert_array_equal(comparison.results["segmented"].rgb, segmented.rgb)
+    np.testing.assert_array_equal(comparison.results["unsegmented"].rgb, blended.rgb)
+    assert set(comparison.record["numbers"]) == {"segmented", "unsegmented"}
+
+
 @pytest.mark.parametrize("options", [{"regions": "none"}, {"regions": "grid:1x1"}])
 def test_regions_are_needed(inputs, options):
     with pytest.raises(UsageError, match="compare needs regions"):

@@ -1,4 +1,4 @@
-"""The command line: ``photostyle transfer | compare | sweep | batch | report | reconstruct | segment | score | …``."""
+"""The command line: ``photostyle transfer | compare | sweep | batch | video | report | serve | …``."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ from photostyle.apps.report import report_command
 from photostyle.apps.score import score_command
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
+from photostyle.apps.serve import serve_command
 from photostyle.apps.sweep import sweep_command
 from photostyle.apps.video import video_command
 from photostyle.comparison import compare
@@ -67,6 +68,7 @@ app.command("score")(score_command)
 app.command("sweep")(sweep_command)
 app.command("batch")(batch_command)
 app.command("video")(video_command)
+app.command("serve")(serve_command)
 
 _CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
 

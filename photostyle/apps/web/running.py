@@ -1,0 +1,210 @@
+"""What a job of the page does: a transfer, or a comparison; from the tab's pictures to files it may fetch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from photostyle.apps.files import record_path, regions_paths, save_result
+from photostyle.apps.web.editing import KEEP, fitted
+from photostyle.apps.web.session import Regions, Session
+from photostyle.comparison import compare
+from photostyle.config import TransferConfig
+from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.pipeline import Result, transfer, write_atomically
+from photostyle.progress import Callback
+from photostyle.report.masks import indexed_png
+from photostyle.segmenting import Segmenter, read_picture, segment
+
+__all__ = ["LEAST_SHARE", "Inputs", "Outcome", "choice_of", "comparison_work", "find_regions", "inputs_of"]
+__all__ += ["transfer_work"]
+
+LEAST_SHARE = 0.006
+"""Regions below this share of a picture join their neighbour in a run, so nothing is chosen for them."""
+
+_MAP_SIDE = 640
+_SNAPSHOT_EVERY = 2  # iterations; the job shows two a second at most
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that a run reads, in a folder of its own: what the tab does meanwhile changes nothing.
+
+    Attributes
+    ----------
+    folder : Path
+    content, base : Path
+        The content, and the style (or styles) of all regions that ask for no other.
+    mapped : dict of str to Path
+        Label to its style.
+    config : TransferConfig
+    regions : str
+        "none"; "found": by the segmenter; "drawn": the map that lies in the folder.
+    """
+
+    folder: Path
+    content: Path
+    base: tuple[Path, ...]
+    mapped: dict[str, Path]
+    config: TransferConfig
+    regions: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out: files by what they are, the record, and why it ended early, if it did."""
+
+    files: dict[str, Path]
+    record: dict[str, Any]
+    stopped: str = ""
+
+
+def find_regions(session: Session, segmenter: Segmenter) -> Regions:
+    """Find the regions of a tab's content."""
+    assert session.content is not None
+    found = segment(read_picture(session.content.path), segmenter=segmenter)
+    label_map = fitted(found.label_map, _MAP_SIDE)
+    return Regions(found.labels, label_map, label_map, found.trust.doubt or None)
+
+
+def choice_of(session: Session, label: str) -> int:
+    """Return the number of a label's style, or `KEEP`: what was chosen, else the styles in turn."""
+    count = max(1, len(session.styles))
+    chosen = session.choices.get(label)
+    if chosen is not None and chosen < count:
+        return chosen
+    assert session.regions is not None
+    there = [name for name, share in session.regions.shares.items() if share >= LEAST_SHARE]
+    return there.index(label) % count if label in there else 0
+
+
+def inputs_of(session: Session, config: TransferConfig, *, use_regions: bool) -> Inputs:
+    """Gather what a run needs.
+
+    Raises
+    ------
+    UsageError
+        If a picture is missing, or every region is to stay as it is.
+    """
+    if session.content is None:
+        raise UsageError("there is no content picture yet: choose the picture that shall be painted anew")
+    if not session.styles:
+        raise UsageError("there is no style picture yet: choose at least one")
+    if use_regions and session.regions is None:
+        raise UsageError("the regions aren't known yet: wait for them, or give the whole picture one style")
+    choices: dict[str, int] = {}
+    if use_regions and session.regions is not None:
+        shares = {label: share for label, share in session.regions.shares.items() if share >= LEAST_SHARE}
+        choices = {label: choice_of(session, label) for label in shares}
+        if all(number == KEEP for number in choices.values()):
+            raise UsageError("every region is to stay as it is, so there is nothing to do: give one of them a style")
+        area: Counter[int] = Counter()
+        for label, number in choices.items():
+            area[number] += round(1e6 * shares[label])
+        del area[KEEP]
+        most = area.most_common(1)[0][0]
+        config = replace(config, keep=tuple(label for label, number in choices.items() if number == KEEP))
+    folder = session.new_run()
+    content = Path(shutil.copy(session.content.path, folder / "content.png"))
+    styles = [Path(shutil.copy(each.path, folder / f"style-{n}.png")) for n, each in enumerate(session.styles)]
+    if not choices:
+        return Inputs(folder, content, tuple(styles), {}, replace(config, regions="none"), "none")
+    mapped = {label: styles[number] for label, number in choices.items() if number not in (KEEP, most)}
+    assert session.regions is not None
+    if session.regions.edited:
+        _write_map(folder / "drawn.png", session.regions)
+    return Inputs(folder, content, (styles[most],), mapped, config, "drawn" if session.regions.edited else "found")
+
+
+def transfer_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], Outcome]:
+    """Return the work of a transfer; stopped in between, its outcome is the best so far."""
+
+    def work(callback: Callback) -> Outcome:
+        stopped = ""
+        try:
+            result = transfer(
+                inputs.content,
+                list(inputs.base),
+                map=inputs.mapped,
+                content_mask=_content_mask(inputs, segmenter),
+                config=replace(inputs.config, snapshot_every=_SNAPSHOT_EVERY),
+                callback=callback,
+            )
+        except (Interrupted, DivergedError) as stop:
+            if stop.result is None:
+                raise
+            result, stopped = stop.result, "stopped" if isinstance(stop, Interrupted) else str(stop)
+        return Outcome(_save(result, inputs), result.record, stopped)
+
+    return work
+
+
+def comparison_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], Outcome]:
+    """Return the work of a comparison: the same run with and without regions, and their scores."""
+
+    def work(callback: Callback) -> Outcome:
+        found = compare(
+            inputs.content,
+            list(inputs.base),
+            map=inputs.mapped,
+            content_mask=_content_mask(inputs, segmenter),
+            config=replace(inputs.config, snapshot_every=_SNAPSHOT_EVERY),
+            callback=callback,
+        )
+        files = {}
+        for name in ("segmented", "unsegmented"):
+            found.results[name].save(inputs.folder / f"{name}.png")
+            files[name] = inputs.folder / f"{name}.png"
+            files[f"{name}-view"] = _view(found.results[name].rgb, inputs.folder / f"{name}.jpg")
+        write_atomically(inputs.folder / "comparison.json", (json.dumps(found.record, indent=1) + "\n").encode())
+        return Outcome({**files, "record": inputs.folder / "comparison.json"}, found.record)
+
+    return work
+
+
+def _content_mask(inputs: Inputs, segmenter: Segmenter) -> Any:
+    if inputs.regions == "none":
+        return None
+    if inputs.regions == "drawn":
+        return inputs.folder / "drawn.png"
+    return segment(read_picture(inputs.content), segmenter=segmenter).masks
+
+
+def _write_map(path: Path, regions: Regions) -> None:
+    write_atomically(path, indexed_png(regions.label_map, regions.labels))
+    legend = {"labels": {str(index): label for index, label in enumerate(regions.labels)}}
+    write_atomically(path.with_suffix(".json"), json.dumps(legend).encode())
+
+
+def _save(result: Result, inputs: Inputs) -> dict[str, Path]:
+    """Write the result with its record and regions, and two views for the slider; return them by name."""
+    output = inputs.folder / "photostyle.png"
+    save_result(result, output, overwrite=True)
+    height, width = result.rgb.shape[:2]
+    content = read_picture(inputs.content).rgb
+    files = {
+        "picture": output,
+        "record": record_path(output),
+        "after": _view(result.rgb, inputs.folder / "after.jpg"),
+        "before": _view(content, inputs.folder / "before.jpg", (width, height)),
+    }
+    if result.masks is not None:
+        files["regions"], files["legend"] = regions_paths(output)
+    return files
+
+
+def _view(rgb: NDArray[np.float32], path: Path, size: tuple[int, int] | None = None) -> Path:
+    image = Image.fromarray(np.round(np.clip(rgb, 0, 1) * 255).astype(np.uint8))
+    if size is not None and size != image.size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    image.save(path, "JPEG", quality=92, subsampling=0)
+    return path
