@@ -11,6 +11,8 @@ from video_helpers import folder_of, packets, panned, tone, video_of
 
 from photostyle.apps.video import parse_frames, parse_rate
 from photostyle.errors import UsageError
+from photostyle.report.found import find_runs
+from photostyle.report.page import html_page
 from photostyle.video.footage import open_footage
 
 
@@ -47,6 +49,11 @@ def test_a_video_with_its_record(shop, film):
     assert f"sound {record['sound']}" in outcome.err
     assert f"flicker {record['flicker']['ratio']:.2f} times" in outcome.err
     assert shop(*film("--quiet", "--overwrite")).err == ""
+    (run,) = find_runs(shop.folder / "out")
+    assert (run.name, run.kind, run.status) == ("film", "video", "ok")
+    assert run.scores["flicker"]["ratio"] == record["flicker"]["ratio"]
+    assert [shot.title for shot in run.shots] == ["style"]
+    assert "key every" in html_page([run], title="a")
 
 
 def test_numbered_pictures_to_a_video_and_a_video_to_pictures(shop, film):

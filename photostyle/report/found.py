@@ -41,7 +41,7 @@ class Run:
     name : str
         Where it lies, below the folder of the report, without a suffix.
     kind : str
-        "transfer", "compare", "reconstruct", "sweep", "batch" (a job that left no record) or "broken".
+        "transfer", "compare", "reconstruct", "video", "sweep", "batch" (a job that left no record) or "broken".
     status : str
         "ok", "stopped", "diverged", "failed", or "broken" for a record that can't be read.
     record : dict
@@ -105,9 +105,11 @@ def find_runs(folder: Path) -> list[Run]:
 
 def _transfer(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
     name = _name(folder, path, ".record.json")
-    if "runs" in record:  # of a reconstruction
-        yield from _reconstruction(folder, path, record)
-        return
+    special = {"runs": _reconstruction, "video": _video}
+    for key, reader in special.items():
+        if key in record:
+            yield from reader(folder, path, record)
+            return
     shots, missing = _pictures(path, record)
     beside = path.with_name(path.name.removesuffix(".record.json"))
     result = next((each for each in map(beside.with_suffix, _SUFFIXES) if each.is_file()), None)
@@ -139,6 +141,18 @@ def _reconstruction(folder: Path, path: Path, record: dict[str, Any]) -> Iterato
     yield Run(
         name, "reconstruct", status, first, first["config"], tuple(shots), _histories(runs), _losses(runs), "", missing
     )
+
+
+def _video(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
+    """Yield a video; of a folder of pictures the one in the middle stands for all."""
+    styles, missing = _pictures(path, record)
+    frames = sorted(path.with_name(path.name.removesuffix(".record.json")).glob("*.png"))
+    shots = [*styles, Shot("a frame", frames[len(frames) // 2], "result")] if frames else styles
+    measured = {name: value for name, value in record["flicker"].items() if isinstance(value, (int, float))}
+    yield Run(
+        _name(folder, path, ".record.json"), "video", "ok", record, record["config"] | record["options"],
+        tuple(shots), {}, {"flicker": measured} if measured else {}, "", tuple(missing),
+    )  # fmt: skip
 
 
 def _comparison(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
