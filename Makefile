@@ -21,7 +21,7 @@ test: install-dev browser ## set up, then lint, types and tests with coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90 --durations=15
 
 install: .venv/installed
 install-dev: .venv/installed-dev

@@ -12,7 +12,7 @@ __all__ = ["deferred_interrupt"]
 
 @contextlib.contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Let what is within finish before a Ctrl-C raises KeyboardInterrupt.
+    """Let what is within finish before a Ctrl-C does what it always does.
 
     Signals reach a program through its main thread alone, so elsewhere there is nothing to do.
     """
@@ -26,4 +26,4 @@ def deferred_interrupt() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if came:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)

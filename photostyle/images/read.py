@@ -138,6 +138,14 @@ def _opened(name: str, label: str) -> IO[bytes]:
         raise ImageError(f"{label}: can't be opened ({reason}): check the path and the disk") from error
 
 
+def _mend_ycbcr_tiff(image: Any) -> None:
+    """Let Pillow below 13 read a TIFF of plain Y, Cb and Cr, which it takes for RGB with a fourth byte."""
+    tiles = image.tile if image.format == "TIFF" and image.tag_v2.get(262) == 6 else []
+    if tiles and all(codec == "raw" and arguments[0] == "RGBX" for codec, _, _, arguments in tiles):
+        image._mode = "YCbCr"
+        image.tile = [(*rest, ("YCbCr", *arguments[1:])) for *rest, arguments in tiles]
+
+
 def _samples_by_pillow(stream: IO[bytes], head: bytes, label: str, max_pixels: int, min_side: int) -> Samples:
     stream.seek(0)
     try:
@@ -156,6 +164,7 @@ def _samples_by_pillow(stream: IO[bytes], head: bytes, label: str, max_pixels: i
         if frames > 1 and image.format != "MPO":  # the further frames of an MPO are previews and depth maps
             notes.append(f"the first of {frames} frames is taken")
             image.seek(0)
+        _mend_ycbcr_tiff(image)
         image.load()
         samples = samples_of_deep_png(stream, image) if is_deep_png(head) else samples_of_image(image, label)
     samples.notes += notes
