@@ -338,6 +338,18 @@ def test_workers_that_cannot_start_end_the_batch(folder, monkeypatch):
         run_here(jobs_file(folder))
 
 
+def die(*_arguments: object) -> None:
+    """Stand in for a worker's work."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_workers_that_are_killed_at_their_start_are_started_again(folder, monkeypatch):
+    monkeypatch.setattr("photostyle.batches.local_engine.MOST_START_KILLS", 5)
+    monkeypatch.setattr("photostyle.batches.local_engine._serve", die)
+    with pytest.raises(PhotostyleError, match="workers can't be started: 5 in a row was killed by SIGKILL at"):
+        run_here(jobs_file(folder))
+
+
 def wait_for(journal: Path, kind: str, count: int) -> Iterator[None]:
     """Wait until the journal has so many entries of a kind."""
     deadline = time.monotonic() + 120

@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from photostyle.batches.engine import MOST_START_FAILURES, Lost, Report
+from photostyle.batches.engine import MOST_START_FAILURES, MOST_START_KILLS, Lost, Report
 from photostyle.batches.inputs import Hashes
 from photostyle.batches.job import Job
 from photostyle.batches.task import Failed, Finished, Worker, make_task
@@ -61,7 +61,7 @@ class LocalEngine:
         self.threads, self.hashes = threads, hashes
         self.context = multiprocessing.get_context("spawn")
         self.folder = tempfile.mkdtemp(prefix="photostyle-batch-")
-        self.failures = 0  # of starts, in a row
+        self.failures = self.kills = 0  # of starts, in a row
         self.processes: list[_Process] = []
         try:
             for _ in range(workers):
@@ -95,7 +95,7 @@ class LocalEngine:
                     reports += self._replace(number)
                     continue
                 if news == _READY:
-                    each.is_ready, self.failures = True, 0
+                    each.is_ready, self.failures, self.kills = True, 0, 0
                     continue
                 each.is_busy = isinstance(news, Step)
                 reports.append(Report(number, news))
@@ -120,9 +120,12 @@ class LocalEngine:
         shutil.rmtree(dead.folder, ignore_errors=True)
         how = _ending(dead.process.exitcode)
         if not dead.is_ready:
-            self.failures += 1
-            if self.failures >= MOST_START_FAILURES:
-                raise PhotostyleError(f"workers can't be started: {self.failures} in a row {how} at their start")
+            killed = dead.process.exitcode is not None and dead.process.exitcode < 0
+            self.failures += 0 if killed else 1
+            self.kills += 1 if killed else 0
+            if self.failures >= MOST_START_FAILURES or self.kills >= MOST_START_KILLS:
+                many = self.kills if killed else self.failures
+                raise PhotostyleError(f"workers can't be started: {many} in a row {how} at their start")
         self.processes[number] = self._started()
         return [Report(number, Lost(f"its worker {how}"))] if dead.is_busy else []
 
