@@ -125,7 +125,7 @@ def _file(name: str) -> str:
 
 
 def _columns(runs: Sequence[Run]) -> dict[str, Callable[[Run], Any]]:
-    """Return the columns of the index: what is always told, the options that differ, and the scores."""
+    """Return the columns of the index: names, what differs between the runs, scores, size and cost."""
     differ = [
         name
         for name in sorted(_CONFIG, key=lambda n: (_FIRST.index(n) if n in _FIRST else len(_FIRST), n))
@@ -134,11 +134,11 @@ def _columns(runs: Sequence[Run]) -> dict[str, Callable[[Run], Any]]:
     scores = dict.fromkeys(
         name for run in runs for variant in run.scores for name in run.scores[variant] if variant == _best(run)
     )
-    columns: dict[str, Callable[[Run], Any]] = {
-        "name": lambda run: run.name,
-        "kind": lambda run: run.kind,
-        "status": lambda run: run.status,
-    }
+    columns: dict[str, Callable[[Run], Any]] = {"name": lambda run: run.name}
+    if len({run.kind for run in runs}) > 1:
+        columns["kind"] = lambda run: run.kind
+    if any(run.status != "ok" for run in runs):
+        columns["status"] = lambda run: run.status
     columns |= {name: lambda run, name=name: run.config.get(name) for name in differ}  # type: ignore[misc]
     columns |= {name: lambda run, name=name: run.scores.get(_best(run), {}).get(name) for name in scores}  # type: ignore[misc]
     columns |= {
