@@ -120,11 +120,13 @@ class LocalEngine:
         shutil.rmtree(dead.folder, ignore_errors=True)
         how = _ending(dead.process.exitcode)
         if not dead.is_ready:
-            killed = dead.process.exitcode is not None and dead.process.exitcode < 0
-            self.failures += 0 if killed else 1
-            self.kills += 1 if killed else 0
-            if self.failures >= MOST_START_FAILURES or self.kills >= MOST_START_KILLS:
-                many = self.kills if killed else self.failures
+            if (dead.process.exitcode or 0) < 0:
+                self.kills += 1
+                many, given_up = self.kills, self.kills >= MOST_START_KILLS
+            else:
+                self.failures += 1
+                many, given_up = self.failures, self.failures >= MOST_START_FAILURES
+            if given_up:
                 raise PhotostyleError(f"workers can't be started: {many} in a row {how} at their start")
         self.processes[number] = self._started()
         return [Report(number, Lost(f"its worker {how}"))] if dead.is_busy else []

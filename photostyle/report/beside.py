@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from photostyle.regions.labels import LabelMasks
 from photostyle.report.masks import indexed_png
 
-__all__ = ["json_bytes", "record_path", "regions_bytes", "regions_paths"]
+__all__ = ["json_bytes", "legend_bytes", "record_path", "regions_bytes", "regions_paths"]
 
 
 def record_path(output: Path) -> Path:
@@ -24,8 +25,12 @@ def regions_paths(output: Path) -> tuple[Path, Path]:
 
 def regions_bytes(masks: LabelMasks) -> tuple[bytes, bytes]:
     """Return the content of the label map, in which each pixel has its likeliest label, and of its legend."""
-    legend = {"labels": {str(index): label for index, label in enumerate(masks.labels)}}
-    return indexed_png(masks.masks.argmax(0), masks.labels), json_bytes(legend)
+    return indexed_png(masks.masks.argmax(0), masks.labels), legend_bytes(masks.labels)
+
+
+def legend_bytes(labels: Sequence[str]) -> bytes:
+    """Return the content of the legend of a map whose indices are the places of its labels."""
+    return json_bytes({"labels": {str(index): label for index, label in enumerate(labels)}})
 
 
 def json_bytes(data: Any) -> bytes:

@@ -207,7 +207,7 @@ def _name(folder: Path, path: Path, ending: str) -> str:
 
 
 def _pictures(path: Path, record: Mapping[str, Any]) -> tuple[list[Shot], list[str]]:
-    """Return the inputs that are found, and those that aren't; one of another size is another picture."""
+    """Return the inputs that are found, and those that aren't: at their path, else beside or above the record."""
     found, missing = [], []
     for title, picture in _inputs(record).items():
         name = Path(picture["name"])

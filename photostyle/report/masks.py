@@ -14,7 +14,7 @@ from photostyle.regions.label_colors import LABEL_COLORS, label_palette
 from photostyle.regions.labels import LabelMasks
 from photostyle.report.sheet import legend_strip
 
-__all__ = ["indexed_png", "label_colors", "labelled_overlay", "overlay"]
+__all__ = ["indexed_png", "label_colors", "labelled_overlay", "overlay", "tinted"]
 
 
 def label_colors(labels: Sequence[str]) -> dict[str, tuple[float, float, float]]:
@@ -69,8 +69,13 @@ def overlay(
     """
     palette = np.array([colors[label] for label in masks.labels], dtype=np.float32)
     painted: NDArray[np.float32] = np.einsum("khw,kc->hwc", masks.masks, palette)
+    return tinted(picture, painted)
+
+
+def tinted(picture: NDArray[np.float32], colors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lay colours over a grey picture, both of shape (H, W, 3) in [0, 1]."""
     grey = picture.mean(axis=2, keepdims=True)
-    mixed: NDArray[np.float32] = np.clip(np.float32(0.45) * grey + np.float32(0.55) * painted, 0, 1)
+    mixed: NDArray[np.float32] = np.clip(np.float32(0.45) * grey + np.float32(0.55) * colors, 0, 1)
     return mixed
 
 

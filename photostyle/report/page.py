@@ -22,6 +22,7 @@ from photostyle.errors import PhotostyleError
 from photostyle.images import fit_longest_side, read_picture, resize
 from photostyle.report.curves import loss_curves_svg
 from photostyle.report.found import Run, Shot
+from photostyle.report.masks import tinted
 from photostyle.report.numbers import EXPLANATION
 from photostyle.report.scores import MEANING
 
@@ -29,17 +30,7 @@ __all__ = ["html_page"]
 
 _THUMBNAIL = 224  # longest side in the index
 _MOST_OPTIONS = 8  # columns of the index for options that differ
-_NO_COLUMN = (
-    "device",
-    "offline",
-    "snapshots",
-    "snapshot_every",
-    "checkpoint_every",
-    "size",
-    "content",
-    "style",
-    "output",
-)
+_NO_COLUMN = ("device", "offline", "snapshots", "snapshot_every", "checkpoint_every", "size")
 _FIRST = ("mode", "solver", "regions", "style_loss", "style_weight", "content_weight", "strength", "iterations", "seed")
 _CONFIG = {field.name: field.default for field in fields(TransferConfig)}
 
@@ -190,10 +181,7 @@ def _embedded(run: Run, shot: Shot, content: Shot | None, store: _Store) -> tupl
 def _regions(label_map: Path, picture: Path) -> NDArray[np.float32]:
     """Return a label map in its own colours over its picture."""
     colors = read_picture(label_map).rgb
-    below = resize(read_picture(picture).rgb, (colors.shape[1], colors.shape[0]))
-    grey = below.mean(axis=2, keepdims=True)
-    mixed: NDArray[np.float32] = np.float32(0.45) * grey + np.float32(0.55) * colors
-    return mixed
+    return tinted(resize(read_picture(picture).rgb, (colors.shape[1], colors.shape[0])), colors)
 
 
 def _data_uri(rgb: NDArray[np.float32], longest: int, quality: int) -> str:

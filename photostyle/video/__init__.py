@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from photostyle.video.film import Video, stylize_video
 from photostyle.video.options import VideoOptions, video_help
-from photostyle.video.target import record_file
 
-__all__ = ["Video", "VideoOptions", "record_file", "stylize_video", "video_help"]
+__all__ = ["Video", "VideoOptions", "stylize_video", "video_help"]

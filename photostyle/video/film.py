@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from photostyle.images import write_atomically
 from photostyle.preparation import PictureSource, with_options
 from photostyle.progress import Callback, Event, Message, Snapshot, Step, ignore
 from photostyle.regions.source import ContentMask, StyleMask
+from photostyle.report.beside import json_bytes, record_path
 from photostyle.report.record import fingerprint, run_record
 from photostyle.solvers.run import Solution
 from photostyle.video.encode import Sound, encode_video
@@ -35,7 +35,7 @@ from photostyle.video.making import Making
 from photostyle.video.options import VideoOptions, check_transfer_options, key_distance
 from photostyle.video.shots import Survey, plan_shots, survey
 from photostyle.video.strip import Reel, load_reel
-from photostyle.video.target import check_target, copy_pictures, frame_names, is_folder, record_file
+from photostyle.video.target import check_target, copy_pictures, frame_names, is_folder
 from photostyle.video.work import Work, check_work, work_folder
 
 __all__ = ["Video", "stylize_video"]
@@ -199,7 +199,7 @@ def _finish(making: Making, found: Survey, target: Path) -> Video:
     for note in notes:
         making.callback(Message(note))
     record |= {"sound": sound, "notes": [*record["notes"], *notes]}
-    write_atomically(record_file(target), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(record_path(target), json_bytes(record))
     making.work.remove()
     return Video(target, record)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from photostyle.errors import OutputError, UsageError
 from photostyle.images import write_atomically
+from photostyle.report.beside import record_path
 from photostyle.video.encode import FORMATS
 from photostyle.video.footage import Footage
 
-__all__ = ["check_target", "copy_pictures", "frame_names", "is_folder", "record_file"]
+__all__ = ["check_target", "copy_pictures", "frame_names", "is_folder"]
 
 
 def is_folder(output: Path) -> bool:
@@ -30,11 +31,6 @@ def is_folder(output: Path) -> bool:
             "pictures: change the name"
         )
     return False
-
-
-def record_file(output: Path) -> Path:
-    """Return where the record goes: film.mp4 → film.record.json."""
-    return output.with_suffix(".record.json")
 
 
 def check_target(output: Path, source: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -63,8 +59,8 @@ def check_target(output: Path, source: str | os.PathLike[str], *, overwrite: boo
         raise UsageError(
             f"{output} {'is not empty' if folder else 'exists already'}: choose another name, or pass --overwrite"
         )
-    if record_file(output).exists() and not overwrite:
-        raise UsageError(f"{record_file(output)} exists already: choose another output, or pass --overwrite")
+    if record_path(output).exists() and not overwrite:
+        raise UsageError(f"{record_path(output)} exists already: choose another output, or pass --overwrite")
 
 
 def frame_names(footage: Footage, frames: range) -> list[str]:

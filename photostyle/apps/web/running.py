@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.apps.files import record_path, regions_paths, save_result
+from photostyle.apps.files import record_path, regions_paths, save_result, write_json
 from photostyle.apps.web.editing import KEEP, fitted
 from photostyle.apps.web.session import Regions, Session
 from photostyle.comparison import compare
@@ -22,15 +21,13 @@ from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError, Interrupted, UsageError
 from photostyle.pipeline import Result, transfer, write_atomically
 from photostyle.progress import Callback
+from photostyle.report.beside import legend_bytes
 from photostyle.report.masks import indexed_png
 from photostyle.segmenting import Segmenter, read_picture, segment
 
-__all__ = ["LEAST_SHARE", "Inputs", "Outcome", "choice_of", "comparison_work", "find_regions", "inputs_of"]
-__all__ += ["transfer_work"]
+__all__ = ["Inputs", "Outcome", "choices_of", "comparison_work", "find_regions", "inputs_of", "transfer_work"]
 
-LEAST_SHARE = 0.006
-"""Regions below this share of a picture join their neighbour in a run, so nothing is chosen for them."""
-
+_LEAST_SHARE = 0.006  # of a picture; smaller regions join their neighbour in a run, so nothing is chosen for them
 _MAP_SIDE = 640
 _SNAPSHOT_EVERY = 2  # iterations; the job shows two a second at most
 
@@ -76,15 +73,15 @@ def find_regions(session: Session, segmenter: Segmenter) -> Regions:
     return Regions(found.labels, label_map, label_map, found.trust.doubt or None)
 
 
-def choice_of(session: Session, label: str) -> int:
-    """Return the number of a label's style, or `KEEP`: what was chosen, else the styles in turn."""
+def choices_of(session: Session) -> dict[str, int]:
+    """Return the number of the style, or `KEEP`, of each region: what was chosen, else the styles in turn."""
+    if session.regions is None:
+        return {}
     count = max(1, len(session.styles))
-    chosen = session.choices.get(label)
-    if chosen is not None and chosen < count:
-        return chosen
-    assert session.regions is not None
-    there = [name for name, share in session.regions.shares.items() if share >= LEAST_SHARE]
-    return there.index(label) % count if label in there else 0
+    there = [label for label, share in session.regions.shares.items() if share >= _LEAST_SHARE]
+    turns = {label: turn % count for turn, label in enumerate(there)}
+    chosen = {label: session.choices.get(label, count) for label in there}
+    return {label: chosen[label] if chosen[label] < count else turns[label] for label in there}
 
 
 def inputs_of(session: Session, config: TransferConfig, *, use_regions: bool) -> Inputs:
@@ -103,8 +100,7 @@ def inputs_of(session: Session, config: TransferConfig, *, use_regions: bool) ->
         raise UsageError("the regions aren't known yet: wait for them, or give the whole picture one style")
     choices: dict[str, int] = {}
     if use_regions and session.regions is not None:
-        shares = {label: share for label, share in session.regions.shares.items() if share >= LEAST_SHARE}
-        choices = {label: choice_of(session, label) for label in shares}
+        shares, choices = session.regions.shares, choices_of(session)
         if all(number == KEEP for number in choices.values()):
             raise UsageError("every region is to stay as it is, so there is nothing to do: give one of them a style")
         area: Counter[int] = Counter()
@@ -131,14 +127,7 @@ def transfer_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], 
     def work(callback: Callback) -> Outcome:
         stopped = ""
         try:
-            result = transfer(
-                inputs.content,
-                list(inputs.base),
-                map=inputs.mapped,
-                content_mask=_content_mask(inputs, segmenter),
-                config=replace(inputs.config, snapshot_every=_SNAPSHOT_EVERY),
-                callback=callback,
-            )
+            result = transfer(**_arguments(inputs, segmenter), callback=callback)
         except (Interrupted, DivergedError) as stop:
             if stop.result is None:
                 raise
@@ -152,23 +141,27 @@ def comparison_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback]
     """Return the work of a comparison: the same run with and without regions, and their scores."""
 
     def work(callback: Callback) -> Outcome:
-        found = compare(
-            inputs.content,
-            list(inputs.base),
-            map=inputs.mapped,
-            content_mask=_content_mask(inputs, segmenter),
-            config=replace(inputs.config, snapshot_every=_SNAPSHOT_EVERY),
-            callback=callback,
-        )
+        found = compare(**_arguments(inputs, segmenter), callback=callback)
         files = {}
         for name in ("segmented", "unsegmented"):
             found.results[name].save(inputs.folder / f"{name}.png")
             files[name] = inputs.folder / f"{name}.png"
             files[f"{name}-view"] = _view(found.results[name].rgb, inputs.folder / f"{name}.jpg")
-        write_atomically(inputs.folder / "comparison.json", (json.dumps(found.record, indent=1) + "\n").encode())
+        write_json(inputs.folder / "comparison.json", found.record)
         return Outcome({**files, "record": inputs.folder / "comparison.json"}, found.record)
 
     return work
+
+
+def _arguments(inputs: Inputs, segmenter: Segmenter) -> dict[str, Any]:
+    """Return what a transfer and a comparison are called with."""
+    return {
+        "content": inputs.content,
+        "style": list(inputs.base),
+        "map": inputs.mapped,
+        "content_mask": _content_mask(inputs, segmenter),
+        "config": replace(inputs.config, snapshot_every=_SNAPSHOT_EVERY),
+    }
 
 
 def _content_mask(inputs: Inputs, segmenter: Segmenter) -> Any:
@@ -181,8 +174,7 @@ def _content_mask(inputs: Inputs, segmenter: Segmenter) -> Any:
 
 def _write_map(path: Path, regions: Regions) -> None:
     write_atomically(path, indexed_png(regions.label_map, regions.labels))
-    legend = {"labels": {str(index): label for index, label in enumerate(regions.labels)}}
-    write_atomically(path.with_suffix(".json"), json.dumps(legend).encode())
+    write_atomically(path.with_suffix(".json"), legend_bytes(regions.labels))
 
 
 def _save(result: Result, inputs: Inputs) -> dict[str, Path]:

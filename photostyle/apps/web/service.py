@@ -9,9 +9,8 @@ from typing import Any
 from photostyle.apps.web.editing import read_edits
 from photostyle.apps.web.jobs import Job, JobQueue, data_url
 from photostyle.apps.web.running import (
-    LEAST_SHARE,
     Outcome,
-    choice_of,
+    choices_of,
     comparison_work,
     find_regions,
     inputs_of,
@@ -143,10 +142,7 @@ class Service:
 
     def choices(self, session: Session) -> dict[str, int]:
         """Return the style of each region that there is."""
-        if session.regions is None:
-            return {}
-        shares = session.regions.shares
-        return {label: choice_of(session, label) for label in shares if shares[label] >= LEAST_SHARE}
+        return choices_of(session)
 
     def thumbnail(self, path: Path, side: int) -> str:
         """Return a stored picture as a data URL."""
