@@ -34,6 +34,7 @@ def check_config(config: TransferConfig) -> None:
         "matting_weight",
         "edge_weight",
         "color_weight",
+        "grain_weight",
         "gamut_weight",
         "field_weight",
         "smoothing",

@@ -110,6 +110,10 @@ class TransferConfig:
     matting_weight: float | None = _option(None, "Weight of the Matting Laplacian.")
     edge_weight: float | None = _option(None, "Weight of the distance between edges (HED; vgg16 only).")
     color_weight: float | None = _option(None, "Weight of the distance between colour distributions, region by region.")
+    grain_weight: float | None = _option(
+        None,
+        "Weight, times that of the style, of how strong the finest detail is in luma and colour, region by region.",
+    )
     gamut_weight: float | None = _option(None, "Weight of colours outside [0, 1].")
     field_weight: float | None = _option(None, "Weight of the affine field's smoothness.")
     smoothing: float | None = _option(

@@ -32,6 +32,7 @@ _SOLVER_ONLY = (
     "tv_weight",
     "matting_weight",
     "color_weight",
+    "grain_weight",
     "gamut_weight",
     "field_weight",
     "smoothing",

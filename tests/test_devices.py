@@ -54,7 +54,7 @@ def objective_and_start(**options):
 
 def watched(history, iterations):
     """Run iterations of L-BFGS; return how many numbers were read outside of the evaluations of the last one."""
-    objective, x = objective_and_start(tv_weight=0.3, gamut_weight=10.0)
+    objective, x = objective_and_start(tv_weight=0.3, gamut_weight=10.0, grain_weight=0.0)
     optimizer, at = LBFGS(history=history), objective(x)
     for _ in range(iterations):
         x, at = optimizer.step(x, at, objective)

@@ -102,7 +102,7 @@ def test_the_result_is_the_picture_with_the_lowest_loss(problem):
     assert np.array_equal(solution.image, expected)
 
 
-NOISY = {"optimizer": "adam", "learning_rate": 0.2, "averaging": 0.7, "start": "content"}
+NOISY = {"optimizer": "adam", "learning_rate": 0.2, "averaging": 0.7, "start": "content", "grain_weight": 0.0}
 
 
 def test_the_average_of_the_iterates_is_kept_at_the_end_of_a_level_where_its_loss_is_lower(problem):

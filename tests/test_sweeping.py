@@ -65,7 +65,7 @@ def test_each_cell_is_the_transfer_with_its_options(inputs, masks):
         assert np.array_equal(cell.result.rgb, alone.rgb)
         losses = alone.record["losses"]
         assert cell.iterations == losses["iteration"] == 2
-        assert cell.losses == {name: losses[name] for name in ("content", "style", "tv", "gamut", "total")}
+        assert cell.losses == {name: losses[name] for name in ("content", "style", "tv", "grain", "gamut", "total")}
         pictures.add(alone.rgb.tobytes())
     assert len(pictures) == 4
 
@@ -73,7 +73,7 @@ def test_each_cell_is_the_transfer_with_its_options(inputs, masks):
 @pytest.mark.parametrize(
     ("options", "terms"),
     [
-        ({}, {"content", "style", "tv", "gamut"}),
+        ({}, {"content", "style", "tv", "grain", "gamut"}),
         ({**PHOTO, "solver": "pixels", "start": "content"}, {"content", "style", "matting", "color", "gamut"}),
         ({**PHOTO, "solver": "affine"}, {"style", "matting", "color", "gamut"}),
         ({**PHOTO, "solver": "statistics"}, {"style", "matting", "color", "gamut"}),
@@ -119,7 +119,9 @@ def test_solvers_and_modes_are_ranked_together_at_one_size(inputs):
     found = photostyle.sweep(**inputs, regions="none", vary={"mode": ["artistic", "photo"]})
     assert {cell.result.rgb.shape for cell in found.cells} == {(48, 64, 3)}
     assert (
-        set(found.cells[0].objective) == set(found.cells[1].objective) == {"content", "style", "tv", "gamut", "total"}
+        set(found.cells[0].objective)
+        == set(found.cells[1].objective)
+        == {"content", "style", "tv", "grain", "gamut", "total"}
     )
 
 
@@ -180,7 +182,7 @@ def test_a_diverged_run_keeps_what_it_had_told(inputs, monkeypatch):
     monkeypatch.setattr(module, "run_prepared", run)
     (cell,) = photostyle.sweep(**inputs, vary={"seed": [0]}).cells
     assert (cell.status, cell.iterations, cell.objective) == ("diverged", 2, {})
-    assert set(cell.losses) == {"content", "style", "tv", "gamut", "total"}
+    assert set(cell.losses) == {"content", "style", "tv", "grain", "gamut", "total"}
 
 
 def test_an_error_of_on_cell_is_no_failed_cell(inputs):
@@ -257,6 +259,7 @@ OTHER = {
     "tv_weight": 3.0,
     "matting_weight": 3.0,
     "color_weight": 3.0,
+    "grain_weight": 0.5,
     "gamut_weight": 3.0,
     "field_weight": 3.0,
     "smoothing": 0.5,

@@ -9,6 +9,7 @@ import torch
 from photostyle.config import TransferConfig, resolve
 from photostyle.features import Backbone
 from photostyle.features.vgg import VGG
+from photostyle.objective.grain import grain_covariances, grain_distances, grain_regions
 from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.targets import ContentInput, StyleInput, build_objective
 from photostyle.regions.match import Assignment, Source
@@ -37,7 +38,14 @@ def soft_masks(height, width, seed, count=2):
 
 def config(**options):
     """Weights that are unlike each other, and no defaults that belong to other layers."""
-    weights = {"gamut_weight": 0.0, "content_weight": 0.7, "style_weight": 1.3, "tv_weight": 0.0, "matting_weight": 0.0}
+    weights = {
+        "gamut_weight": 0.0,
+        "grain_weight": 0.0,
+        "content_weight": 0.7,
+        "style_weight": 1.3,
+        "tv_weight": 0.0,
+        "matting_weight": 0.0,
+    }
     return resolve(TransferConfig(**(weights | {"content_layers": CONTENT, "style_layers": STYLE} | options)))
 
 
@@ -224,6 +232,27 @@ def test_only_the_ratio_of_blend_and_layer_weights_counts(backbone, factor):
     )
     x = picture(27, 31, 6)
     assert other(x).losses == pytest.approx(plain(x).losses, rel=1e-10)
+
+
+def test_the_grain_of_each_region_is_compared_with_that_of_its_own_style(backbone):
+    """By the regions' shares; a blend is the mean of its sources; a region of a few pixels is left out."""
+    sky = torch.zeros(64, 48, dtype=torch.float64)
+    sky[:40] = 1
+    dot = torch.zeros_like(sky)
+    dot[50:57, 10:18] = 1
+    masks = torch.stack([sky, 1 - sky - dot, dot])
+    styles = [StyleInput(picture(40, 36, 3), {}), StyleInput(picture(36, 44, 4) ** 2, {})]
+    blend = Assignment("ground", (Source(0, None, 3.0), Source(1, None, 1.0)))
+    content = ContentInput(picture(64, 48, 1), masks)
+    made = build_objective(backbone, content, styles, [alone("sky", 1), blend, alone("dot")], config(grain_weight=0.5))
+    x = picture(64, 48, 6)
+    found = grain_covariances(x, grain_regions(masks[:2]))
+    plain, other = (
+        grain_covariances(s.image, grain_regions(torch.ones(1, *s.image.shape[2:]).double())) for s in styles
+    )
+    distances = grain_distances(found, torch.cat([other, 0.75 * plain + 0.25 * other]))
+    expected = 1.3 * 0.5 * float((masks[:2].mean((1, 2)) * distances).sum())
+    assert made(x).losses["grain"] == pytest.approx(expected, rel=1e-9)
 
 
 def corner(height, width, rows, columns):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import scipy.sparse
@@ -17,7 +17,8 @@ from photostyle.objective.content import content_loss
 from photostyle.objective.edges import edge_loss
 from photostyle.objective.encoding import encoder, statistic_of
 from photostyle.objective.gamut import gamut_loss
-from photostyle.objective.gram import MIN_CELLS, Region, region_of, style_loss
+from photostyle.objective.grain import BANDS, grain_covariances, grain_distances, grain_regions
+from photostyle.objective.gram import MIN_CELLS, region_of, style_loss
 from photostyle.objective.matting import matting_loss
 from photostyle.objective.style_targets import StyleInput, blended, region_shares, style_layers, weakened
 from photostyle.objective.total import Features, Objective
@@ -47,10 +48,10 @@ class ContentInput:
 
 
 @dataclass(frozen=True)
-class _Colors:
-    """The regions whose colours are compared, with the quantiles that they shall have, and their shares."""
+class _Targets:
+    """What some regions shall have of a statistic of the picture itself: their masks, targets and shares."""
 
-    regions: list[Region]
+    masks: Tensor
     targets: list[Tensor]
     shares: Tensor
 
@@ -99,6 +100,7 @@ def build_objective(
         )
         del content_features
         colors = _color_targets(content, styles, assignments, config.strength) if config.color_weight else None
+        grains = _grain_targets(content, styles, assignments, config.strength) if config.grain_weight else None
     alphas = _shares(backbone.content_layers, config.content_layer_weights)
     betas = _shares(backbone.style_layers, config.style_layer_weights)
 
@@ -126,9 +128,17 @@ def build_objective(
         assert edges is not None
         return edge_loss(backbone.edges(features, _height_width(x)), edges)
 
+    color_regions = list(map(region_of, colors.masks)) if colors is not None else []
+    places = grain_regions(grains.masks) if grains is not None else []
+
     def color_term(x: Tensor, _features: Features) -> Tensor:
         assert colors is not None
-        return color_loss(x, colors.regions, colors.targets, colors.shares)
+        return color_loss(x, color_regions, colors.targets, colors.shares)
+
+    def grain_term(x: Tensor, _features: Features) -> Tensor:
+        assert grains is not None
+        found = grain_covariances(x, places, wraps=config.tiles)
+        return style_loss(grain_distances(found, torch.stack(grains.targets)), grains.shares)
 
     def gamut_term(x: Tensor, _features: Features) -> Tensor:
         return gamut_loss(x)
@@ -136,7 +146,7 @@ def build_objective(
     def sum_of(losses: object) -> Tensor:
         return torch.stack(list(losses)).sum()  # type: ignore[call-overload]
 
-    names = ("content", "style", "tv", "matting", "edge", "color", "gamut")
+    names = ("content", "style", "tv", "matting", "edge", "color", "grain", "gamut")
     weights = {name: float(getattr(config, f"{name}_weight")) for name in names}
     left = {name: layer for name, layer in layers.items() if len(layer.masks)}
     zero_content = sum(
@@ -144,7 +154,7 @@ def build_objective(
     )
     zero_style = sum(betas[name] * layer.zero for name, layer in left.items())
     style_weight = weights["style"] if left else 0.0
-    color_weight = weights["color"] if colors is not None and colors.regions else 0.0
+    color_weight = weights["color"] if colors is not None and colors.targets else 0.0
     if not style_weight and not weights["content"] and not color_weight:
         raise RegionError(
             f"no region has {MIN_CELLS:g} cells on any style layer, and the content weight is 0: nothing is left to "
@@ -164,6 +174,10 @@ def build_objective(
             "matting": (matting_term, weights["matting"] if content.laplacian is not None else 0.0),
             "edge": (edge_term, weights["edge"] if edges is not None else 0.0),
             "color": (color_term, color_weight),
+            "grain": (
+                grain_term,
+                weights["style"] * weights["grain"] if grains is not None and grains.targets else 0.0,
+            ),
             "gamut": (gamut_term, weights["gamut"]),
         },
         scale=weights["content"] * zero_content + style_weight * zero_style,
@@ -184,24 +198,64 @@ def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str,
 
 def _color_targets(
     content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], strength: float
-) -> _Colors:
+) -> _Targets:
     """Return the quantiles of each region's style; of several styles their mean, which is their barycentre."""
     own = to_lab(content.image[0].permute(1, 2, 0).reshape(-1, 3))
     theirs = [to_lab(style.image[0].permute(1, 2, 0).reshape(-1, 3)) for style in styles]
-    shares = region_shares(content.masks, assignments)
-    regions, targets, kept = [], [], []
+    return _targets(
+        content,
+        styles,
+        assignments,
+        strength,
+        lambda mask: color_quantiles(own, region_of(mask)),
+        lambda style, mask: color_quantiles(theirs[style], region_of(mask)),
+    )
+
+
+def _grain_targets(
+    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], strength: float
+) -> _Targets:
+    """Return the covariances of the finest bands of each region's style; of several styles their mean."""
+
+    def grain(image: Tensor, mask: Tensor) -> Tensor:
+        return grain_covariances(image, grain_regions(mask[None]))[0]
+
+    return _targets(
+        content,
+        styles,
+        assignments,
+        strength,
+        lambda mask: grain(content.image, mask),
+        lambda style, mask: grain(styles[style].image, mask),
+        least=MIN_CELLS * 4 ** (BANDS - 1),  # of pixels: what are four cells of the last band
+    )
+
+
+def _targets(
+    content: ContentInput,
+    styles: Sequence[StyleInput],
+    assignments: Sequence[Assignment],
+    strength: float,
+    own: Callable[[Tensor], Tensor],
+    theirs: Callable[[int, Tensor], Tensor],
+    least: float = MIN_CELLS,
+) -> _Targets:
+    """Return what each region shall have of a statistic, given by ``own`` for a mask, by ``theirs`` for style and mask.
+
+    Regions that take no style, or have less than so many pixels on either side, are left out.
+    """
+    targets, kept = [], []
     for index, assignment in enumerate(assignments):
-        region = region_of(content.masks[index])
-        places = {source: region_of(styles[source.style].mask(source.label)) for source in assignment.sources}
-        sources = [source for source, place in places.items() if place.area >= MIN_CELLS]
-        if not sources or not assignment.weight or region.area < MIN_CELLS:
+        mask = content.masks[index]
+        places = {source: styles[source.style].mask(source.label) for source in assignment.sources}
+        sources = [source for source, place in places.items() if float(place.sum()) >= least]
+        if not sources or not assignment.weight or float(mask.sum()) < least:
             continue
 
-        def quantiles(source: Source, places: Mapping[Source, Region] = places) -> Tensor:
-            return color_quantiles(theirs[source.style], places[source])
+        def statistic(source: Source, places: Mapping[Source, Tensor] = places) -> Tensor:
+            return theirs(source.style, places[source])
 
-        target = blended(sources, quantiles)
-        regions.append(region)
-        targets.append(target if strength == 1 else weakened(target, color_quantiles(own, region), strength))
+        target = blended(sources, statistic)
+        targets.append(target if strength == 1 else weakened(target, own(mask), strength))
         kept.append(index)
-    return _Colors(regions, targets, shares[kept])
+    return _Targets(content.masks[kept], targets, region_shares(content.masks, assignments)[kept])

@@ -56,6 +56,7 @@ class Yardstick:
             matting_weight=1.0,
             edge_weight=0.0,
             color_weight=0.0,
+            grain_weight=0.0,
             gamut_weight=0.0,
         )
         self.size, self.device = size, segmented.device
