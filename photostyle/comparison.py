@@ -22,6 +22,7 @@ from photostyle.report.masks import label_colors, overlay
 from photostyle.report.numbers import EXPLANATION, Yardstick
 from photostyle.report.scores import MEANING, PhotoScores, RegionPair
 from photostyle.report.sheet import Tile, contact_sheet
+from photostyle.torch_state import own_torch_state
 
 __all__ = ["Comparison", "compare"]
 
@@ -49,6 +50,7 @@ class Comparison:
     record: dict[str, Any]
 
 
+@own_torch_state()
 def compare(
     content: PictureSource,
     style: PictureSource | Sequence[PictureSource],

@@ -36,6 +36,7 @@ from photostyle.solvers.estimate import announcement
 from photostyle.solvers.field import paint
 from photostyle.solvers.run import Checkpoint, Solution, solve
 from photostyle.solvers.schedule import plan
+from photostyle.torch_state import own_torch_state
 
 __all__ = [
     "PictureSource",
@@ -168,6 +169,7 @@ def transfer(
     return run_prepared(prepared, checkpoint=checkpoint, resume=resume, callback=callback)
 
 
+@own_torch_state()
 def run_prepared(
     prepared: Prepared,
     *,

@@ -28,6 +28,7 @@ from photostyle.regions.tiny import TINY
 from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, tile_size
+from photostyle.torch_state import own_torch_state
 from photostyle.values import pairs
 
 __all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare", "result_sizes", "with_options"]
@@ -74,6 +75,7 @@ class Prepared:
     seconds: float
 
 
+@own_torch_state()
 def prepare(
     content: PictureSource,
     style: PictureSource | Sequence[PictureSource] = (),

@@ -25,6 +25,7 @@ from photostyle.preparation import MIN_SIDE, PictureSource, Prepared, check_side
 from photostyle.progress import Callback, Event, Message, Step, ignore
 from photostyle.report.sheet import Tile, contact_sheet
 from photostyle.solvers.schedule import tile_size
+from photostyle.torch_state import own_torch_state
 from photostyle.values import flag
 
 __all__ = ["CONTENT_RECONSTRUCTIONS", "KINDS", "OPTIONS", "Reconstruction", "reconstruct"]
@@ -94,6 +95,7 @@ class Reconstruction:
     record: dict[str, Any]
 
 
+@own_torch_state()
 def reconstruct(
     image: PictureSource,
     what: str = "content",

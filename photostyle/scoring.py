@@ -20,12 +20,14 @@ from photostyle.regions.legend import COMMON_COLORS
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.report.scores import MEANING, PhotoScores, RegionPair
+from photostyle.torch_state import own_torch_state
 
 __all__ = ["MEANING", "score"]
 
 _ASPECT = 0.02  # by which a result's aspect may differ from the content's
 
 
+@own_torch_state()
 def score(
     content: PictureSource,
     style: PictureSource,

@@ -16,10 +16,12 @@ from photostyle.preparation import PictureSource
 from photostyle.progress import Callback, ignore
 from photostyle.regions.segmentation import Segmentation, Segmenter, label_palette
 from photostyle.report.masks import indexed_png, labelled_overlay
+from photostyle.torch_state import own_torch_state
 
 __all__ = ["Segmentation", "Segmenter", "check_map", "map_files", "read_picture", "segment", "write_map"]
 
 
+@own_torch_state()
 def segment(
     picture: PictureSource | Picture,
     *,

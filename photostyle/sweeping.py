@@ -17,6 +17,7 @@ from photostyle.progress import Callback, Event, Message, ignore
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.ranking import FixedObjective
 from photostyle.report.sweep import Cell, Sweep, ranked
+from photostyle.torch_state import own_torch_state
 from photostyle.variations import checked_values, combinations, file_name, values_text
 
 __all__ = ["Cell", "Sweep", "sweep"]
@@ -48,6 +49,7 @@ _SOLVER_ONLY = (
 )
 
 
+@own_torch_state()
 def sweep(
     content: PictureSource,
     style: PictureSource | Sequence[PictureSource] = (),

@@ -33,6 +33,7 @@ ROWS = [
     {"solvers"},
     {"finish", "report"},
     {
+        "torch_state",
         "model_cache",
         "preparation",
         "pipeline",

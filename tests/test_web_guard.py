@@ -47,6 +47,8 @@ def ask(method, path, *, token=None, hosts=("localhost",), host="localhost", **g
         "/photostyle/page.js",
         "/gradio_api/queue/data",
         "/gradio_api/heartbeat/abc123",
+        "/gradio_api/app_id",
+        "/photostyle/here/abc123",
     ],
 )
 def test_what_the_page_needs_is_let_through(path):
@@ -101,6 +103,7 @@ def test_what_runs_on_the_page_may_speak_to_this_server_alone():
 def test_other_names_are_refused(host):
     answer = ask("GET", "/", headers={"host": host})
     assert answer.status_code == 421
+    assert ask("GET", "/gradio_api/app_id", headers={"host": host}).status_code == 421
     assert ask("GET", "/", hosts=None, headers={"host": host}).status_code == 200
 
 
@@ -117,7 +120,7 @@ def test_without_the_token_nothing_is_told():
     page = ask("GET", "/", token=TOKEN)
     assert page.status_code == 401
     assert "Token" in page.text
-    for path in ("/config", "/photostyle/page.js", "/gradio_api/queue/data", "/no"):
+    for path in ("/config", "/photostyle/page.js", "/gradio_api/queue/data", "/gradio_api/app_id", "/no"):
         assert ask("GET", path, token=TOKEN).status_code == 401
     assert ask("POST", "/gradio_api/upload", token=TOKEN, content=b"x").status_code == 401
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from web_helpers import wait_until
 
-from photostyle.apps.web.jobs import Job, JobQueue, data_url
+from photostyle.apps.web.jobs import Abandoned, Job, JobQueue, data_url
 from photostyle.errors import ImageError, UsageError
 from photostyle.progress import Message, Rows, Snapshot, Step
 
@@ -119,7 +119,7 @@ def test_what_is_almost_done_is_let_through(event):
     job.stop()
     job.hear(event)
     job.stop(abandoned=True)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Abandoned):
         job.hear(event)
 
 

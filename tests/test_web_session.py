@@ -12,14 +12,15 @@ from helpers import image, png_header, save
 
 from photostyle.apps.web.jobs import Job
 from photostyle.apps.web.service import shown_name
-from photostyle.apps.web.session import Limits, Regions, Sessions, store_picture
+from photostyle.apps.web.session import Limits, Regions, store_picture
+from photostyle.apps.web.sessions import Sessions
 from photostyle.errors import ImageError, UsageError
 from photostyle.segmenting import read_picture
 
 
 @pytest.fixture
 def sessions():
-    made = Sessions(Limits(sessions=2, idle=50, inbox=50))
+    made = Sessions(Limits(sessions=3, idle=50, grace=50, inbox=50))
     yield made
     made.end()
 
@@ -42,10 +43,10 @@ def test_a_tab_without_a_name_and_one_too_many_are_refused(sessions):
     for name in (None, ""):
         with pytest.raises(UsageError, match="names no session"):
             sessions.get(name)
-    sessions.get("one")
-    sessions.get("two")
-    with pytest.raises(UsageError, match="2 people are here"):
-        sessions.get("three")
+    for name in ("one", "two", "three"):
+        sessions.get(name)
+    with pytest.raises(UsageError, match="3 people are here"):
+        sessions.get("four")
     sessions.close("never there")
 
 
@@ -71,6 +72,53 @@ def test_idle_tabs_end_but_not_those_that_run(sessions):
     sessions.sweep()
     assert ended == [idle]
     assert busy.folder.exists()
+
+
+def test_a_tab_whose_line_was_lost_ends_unless_it_is_heard_of(sessions):
+    silent, heard, there = (sessions.get(name) for name in ("silent", "heard", "there"))
+    for name in ("silent", "heard", "never there"):
+        sessions.leave(name)
+    silent.left -= 60
+    heard.left -= 60
+    silent.job = Job(lambda callback: None)  # a run doesn't keep a tab that is gone
+    sessions.hear_of("heard")
+    sessions.hear_of("never there")
+    sessions.sweep()
+    assert [each.folder.exists() for each in (silent, heard, there)] == [False, True, True]
+    heard.left -= 60
+    sessions.sweep()
+    assert not heard.folder.exists()
+
+
+def test_a_tab_that_is_loaded_again_has_what_it_had(sessions):
+    one = sessions.get("one")
+    key = one.offer(one.folder / "a.png", "a.png")
+    sessions.leave("one")
+    assert sessions.resume("one", "again") is one
+    assert sessions.get("again") is one
+    assert sessions.find("again") is one
+    assert sessions.file(key) is not None
+    sessions.leave("one")  # the old line's end is told late
+    assert one.left is None
+    with pytest.raises(UsageError, match="away for too long"):
+        sessions.get("one")
+    with pytest.raises(UsageError, match=r"away for too long.*choose them again"):
+        sessions.resume("one", "third")
+
+
+def test_there_is_nothing_to_resume_for_others(sessions):
+    one, two = sessions.get("one"), sessions.get("two")
+    for before, name in (("", "new"), ("never there", "new"), ("one", ""), ("one", None), ("one", "two")):
+        assert sessions.resume(before, name) is None
+    assert (sessions.find("one"), sessions.find("two"), sessions.find("new")) == (one, two, None)
+
+
+def test_what_a_job_left_behind_is_swept(sessions):
+    kept = sessions.get("one").folder
+    late = sessions.root / "tab-late"
+    (late / "run-0").mkdir(parents=True)
+    sessions.sweep()
+    assert (kept.exists(), late.exists()) == (True, False)
 
 
 def test_old_uploads_leave_the_inbox(sessions):

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -33,9 +32,7 @@ from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmentation
 from photostyle.regions.segmentation.trust import Trust
 
-__all__ = ["Client", "Halves", "Page", "find_chromium", "page_served", "picture_bytes", "wait_until"]
-
-INSTALL = "no Chromium was found, which the tests of the page need: apt-get install chromium"
+__all__ = ["Client", "Halves", "Page", "page_served", "picture_bytes", "wait_until"]
 
 
 class Page:
@@ -65,7 +62,7 @@ def page_served(
     """Serve the page from a thread, on a free port, with the tiny network."""
     config = TransferConfig(**{"weights": str(tiny_weights(folder)), **LAYERS, "iterations": 4, **options})
     before = os.environ.get("GRADIO_TEMP_DIR")
-    service = Service(config, limits or Limits(side=64), segmenter or Halves())  # type: ignore[arg-type]
+    service = Service(config, limits or Limits(side=64, grace=0.5), segmenter or Halves())  # type: ignore[arg-type]
     app = make_app(service, token=token, hosts=LOOPBACK)
     servers: list[uvicorn.Server] = []
     with bind("127.0.0.1", 0) as taken:
@@ -97,14 +94,6 @@ def picture_bytes(width: int = 64, height: int = 48, seed: int = 0) -> bytes:
     buffer = io.BytesIO()
     image(width, height, seed).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def find_chromium() -> str:
-    """The path of a Chromium; where there is none the test fails, and says what to do."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    raise AssertionError(INSTALL)
 
 
 class Client:

@@ -21,6 +21,7 @@ __all__ = [
     "result_folder",
     "save_result",
     "snapshot_path",
+    "write_beside",
     "write_json",
 ]
 
@@ -94,6 +95,17 @@ def save_result(result: Result, output: Path, *, overwrite: bool) -> None:
         except OutputError:
             raise error from None
         raise OutputError(f"{error}; the picture was rescued as {rescue}") from None
+    write_beside(result, output)
+
+
+def write_beside(result: Result, output: Path) -> None:
+    """Write the record of a result, and the map of its regions, beside its picture.
+
+    Raises
+    ------
+    OutputError
+        If they can't be written.
+    """
     write_json(record_path(output), result.record)
     if result.masks is not None:
         for path, data in zip(regions_paths(output), regions_bytes(result.masks), strict=True):

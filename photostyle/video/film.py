@@ -27,6 +27,7 @@ from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.beside import json_bytes, record_path
 from photostyle.report.record import fingerprint, run_record
 from photostyle.solvers.run import Solution
+from photostyle.torch_state import own_torch_state
 from photostyle.video.encode import Sound, encode_video
 from photostyle.video.ffmpeg import executable
 from photostyle.video.flicker import flicker
@@ -57,6 +58,7 @@ class Video:
     record: dict[str, Any]
 
 
+@own_torch_state()
 def stylize_video(
     source: str | os.PathLike[str],
     style: PictureSource | Sequence[PictureSource] = (),

@@ -11,7 +11,7 @@ import gradio as gr
 
 from photostyle.apps.web import fragments
 from photostyle.apps.web.jobs import Job
-from photostyle.apps.web.options import config_options
+from photostyle.apps.web.options import OPTIONS, config_options
 from photostyle.apps.web.running import Outcome
 from photostyle.apps.web.samples import Sample
 from photostyle.apps.web.service import Service
@@ -23,6 +23,7 @@ __all__ = ["EACH", "NO_REGIONS", "WELCOME", "WHOLE", "Events"]
 
 EACH, WHOLE = "each", "whole"
 WELCOME = "Choose a picture to change and one or more whose style it shall take, or click on a sample."
+AGAIN = "The page was loaded again, and what you had is still here."
 NO_REGIONS = '<p class="ps-hint">The regions of your picture appear here as soon as you have chosen it.</p>'
 
 _POLL = 0.25  # seconds between two looks at a job
@@ -82,9 +83,32 @@ class Events:
         self.service.cancel(session)
         return fragments.notice("Stopping after this step; the best picture so far is kept.")
 
-    def close(self, request: gr.Request) -> None:
-        """Free everything of a tab that was closed."""
-        self.service.sessions.close(request.session_hash)
+    def leave(self, request: gr.Request) -> None:
+        """Note that a tab was closed, loaded again, or lost its line; which of them, time will tell."""
+        self.service.sessions.leave(request.session_hash)
+
+    def resume(self, before: str, state: str, request: gr.Request) -> list[Any]:
+        """Show what a tab had before its page was loaded again, and the options of its last run."""
+        nothing = [gr.skip()] * (6 + len(OPTIONS))
+        try:
+            session = self.service.sessions.resume(before, request.session_hash)
+        except PhotostyleError as error:
+            return [*nothing[:5], fragments.notice(str(error), "error"), *nothing[6:]]
+        if session is None:
+            return nothing
+        session.use_proposed = False
+        shown = self._change(request, state, lambda _session: None, told=AGAIN)
+        use, *values = session.asked or (shown[4], *nothing[6:])
+        return [*shown[:4], use, shown[5], *values]
+
+    async def follow(self, request: gr.Request) -> AsyncIterator[list[Any]]:
+        """Follow the run of a tab that was loaded again, or show its result."""
+        session = self.service.sessions.find(request.session_hash)
+        if session is None or session.job is None:
+            yield [gr.skip()] * 6
+            return
+        async for shown in self._follow(session, session.job):
+            yield shown
 
     def _take(self, session: Session, files: Any, take: Callable[[Session, Path, str], None]) -> None:
         for file in files if isinstance(files, list) else [files]:
@@ -94,14 +118,20 @@ class Events:
             take(session, Path(path), str(file.get("orig_name") or Path(path).name))
 
     def _change(
-        self, request: gr.Request, state: str, change: Callable[[Session], None], *, strict: bool = False
+        self,
+        request: gr.Request,
+        state: str,
+        change: Callable[[Session], None],
+        *,
+        told: str = "",
+        strict: bool = False,
     ) -> list[Any]:
-        """Change what a tab has, and show it; an error is shown beside what there still is."""
+        """Change what a tab has, and show it under one sentence; an error is shown beside what there still is."""
         try:
             session = self.service.sessions.get(request.session_hash)
         except PhotostyleError as error:
             return [*[gr.skip()] * 5, fragments.notice(str(error), "error")]
-        told = ""
+        told = fragments.notice(told)
         try:
             self.service.take_edits(session, state)
             change(session)
@@ -143,18 +173,15 @@ class Events:
             job = await asyncio.to_thread(
                 self.service.start, session, config_options(values), use_regions=use == EACH, compare=compare
             )
+            session.asked = (use, *values)
         except PhotostyleError as error:
             yield [fragments.notice(str(error), "error"), "", *[gr.skip()] * 4]
             return
-        try:
-            async for shown in self._follow(session, job, compare=compare):
-                yield shown
-        finally:  # also where the tab is closed meanwhile
-            if not job.over:
-                self.service.jobs.cancel(job, abandoned=True)
+        async for shown in self._follow(session, job):
+            yield shown
 
-    async def _follow(self, session: Session, job: Job, *, compare: bool) -> AsyncIterator[list[Any]]:
-        idle, same = gr.skip(), ""
+    async def _follow(self, session: Session, job: Job) -> AsyncIterator[list[Any]]:
+        idle, same, compare = gr.skip(), "", session.compares
         yield [
             fragments.notice("The comparison is on its way." if compare else "The run is on its way."),
             fragments.progress(job, self.service.jobs.ahead(job)),

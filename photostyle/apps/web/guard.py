@@ -40,7 +40,7 @@ HEADERS = {
 
 _GET = re.compile(
     r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.+|/photostyle/.+"
-    r"|/gradio_api/(startup-events|theme\.css|queue/data|upload_progress|heartbeat/[\w-]+)"
+    r"|/gradio_api/(startup-events|theme\.css|queue/data|upload_progress|app_id|heartbeat/[\w-]+)"
 )
 _POST = re.compile(r"/gradio_api/(upload|queue/join|cancel|reset)")
 

@@ -18,10 +18,14 @@ from PIL import Image
 from photostyle.errors import PhotostyleError, UsageError
 from photostyle.progress import Callback, Download, Event, Message, Rows, Snapshot, Step
 
-__all__ = ["Job", "JobQueue", "data_url"]
+__all__ = ["Abandoned", "Job", "JobQueue", "data_url"]
 
 _PREVIEW_SIDE = 320
 _PREVIEW_EVERY = 0.5  # seconds
+
+
+class Abandoned(PhotostyleError):  # noqa: N818 - what happened, as Interrupted
+    """Nobody waits for the job any more: unlike a KeyboardInterrupt, it leaves no result."""
 
 
 class Job:
@@ -72,6 +76,8 @@ class Job:
         ------
         KeyboardInterrupt
             Where the run shall end. Once its last iteration is done it is let through to its result.
+        Abandoned
+            Where nobody waits for its result.
         """
         if isinstance(event, Step):
             self.step, self.text = event, ""
@@ -85,7 +91,9 @@ class Job:
         elif isinstance(event, Rows):
             self.text = f"painting the result, {event.done / event.total:.0%}"
         finishing = isinstance(event, Rows) or (self.step is not None and self.step.iteration >= self.step.iterations)
-        if self._abandoned or (self._stop and not finishing):
+        if self._abandoned:
+            raise Abandoned("nobody waits for it any more")
+        if self._stop and not finishing:
             raise KeyboardInterrupt
 
     def run(self) -> None:
@@ -99,7 +107,8 @@ class Job:
             self.error = str(error) or ("stopped" if isinstance(error, KeyboardInterrupt) else "out of memory")
             self.state = "failed"
         except Exception as error:  # a fault of ours must not end the queue
-            traceback.print_exc()
+            if not self._abandoned:  # its folder is gone, so it may stumble over that
+                traceback.print_exc()
             self.error = f"an error in photostyle itself ({type(error).__name__}): please report it"
             self.state = "failed"
         finally:

@@ -1,4 +1,4 @@
-// The two things that the page does by itself: the slider between two pictures, and the editor of regions.
+// What the page does by itself: the slider between two pictures, the editor of regions, and going on after a lost line.
 (() => {
   "use strict";
 
@@ -202,4 +202,28 @@
     const panel = document.querySelector(".ps-regions");
     return panel && editors.has(panel) ? JSON.stringify(editors.get(panel)()) : "";
   };
+
+  // A page that is loaded again, by hand or by gradio after a lost line, tells the server what its name was before. A
+  // copy of the tab finds nothing here, since the page that is open has taken it out.
+  const memory = (use) => {
+    try {
+      return use(sessionStorage);
+    } catch {
+      return null; // a browser that keeps nothing
+    }
+  };
+  window.photostyleBefore = () => {
+    const kept = memory((storage) => storage.getItem("photostyle"));
+    memory((storage) => storage.removeItem("photostyle"));
+    return kept ? JSON.parse(kept) : ["", ""];
+  };
+  addEventListener("pagehide", () => {
+    const kept = JSON.stringify([window.__gradio_session_hash__ ?? "", window.photostyleRegions()]);
+    memory((storage) => storage.setItem("photostyle", kept));
+  });
+
+  // gradio doesn't renew a line that was lost while nothing ran, so the server is told that the page is still there.
+  const tell = () => fetch(`photostyle/here/${window.__gradio_session_hash__ ?? "-"}`).catch(() => {});
+  setInterval(tell, 15000);
+  document.addEventListener("visibilitychange", tell);
 })();

@@ -20,6 +20,7 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """What the reader's machine has: nothing is fetched."""
 
 _STATE = "(state, ...rest) => [window.photostyleRegions ? window.photostyleRegions() : '', ...rest]"
+_BEFORE = "() => window.photostyleBefore ? window.photostyleBefore() : ['', '']"
 _QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _SAMPLE_SIDE = 200
 _HEAD = f"""<header class="ps-head"><h1>photostyle</h1>
@@ -69,15 +70,16 @@ def build_page(service: Service, samples: Sequence[Sample] | None = None) -> gr.
                     result = _html("result")
                     compare = gr.Button("Compare with unsegmented", visible=False, elem_id="compare")
         state = gr.Textbox(visible="hidden", elem_id="state", label="Regions as edited", container=False)
+        before = gr.Textbox(visible="hidden", elem_id="before", label="Name before", container=False)
 
         shown = [content_card, style_cards, clear, regions, use, status]
         takes: dict[str, Any] = {"concurrency_id": "pictures", "concurrency_limit": 1, **_QUIET}
+        follows: dict[str, Any] = {"concurrency_limit": None, **_QUIET}
         runs: dict[str, Any] = {
             "inputs": [state, use, *inputs],
             "outputs": [status, progress, result, run, cancel, compare],
-            "concurrency_limit": None,
             "js": _STATE,
-            **_QUIET,
+            **follows,
         }
         for file, event in ((content_file, events.content), (style_files, events.styles)):
             taken = file.upload(event, [state, file], shown, js=_STATE, preprocess=False, **takes)
@@ -88,7 +90,9 @@ def build_page(service: Service, samples: Sequence[Sample] | None = None) -> gr.
         run.click(events.run, **runs)
         compare.click(events.compare, **runs)
         cancel.click(events.cancel, None, [status], concurrency_limit=None, **_QUIET)
-        page.unload(events.close)
+        again = page.load(events.resume, [before, state], [*shown, *inputs], js=_BEFORE, **_QUIET)
+        again.success(events.follow, None, runs["outputs"], **follows)
+        page.unload(events.leave)
     page.max_threads = 4 * service.limits.sessions  # each tab may follow a run, and cancel it
     page.state_session_capacity = 2 * service.limits.sessions
     page.queue(api_open=False, max_size=4 * service.limits.sessions)

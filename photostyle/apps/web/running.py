@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.apps.files import record_path, regions_paths, save_result, write_json
+from photostyle.apps.files import record_path, regions_paths, write_beside, write_json
 from photostyle.apps.web.editing import KEEP, fitted
 from photostyle.apps.web.session import Regions, Session
 from photostyle.comparison import compare
@@ -178,9 +178,13 @@ def _write_map(path: Path, regions: Regions) -> None:
 
 
 def _save(result: Result, inputs: Inputs) -> dict[str, Path]:
-    """Write the result with its record and regions, and two views for the slider; return them by name."""
+    """Write the result with its record and regions, and two views for the slider; return them by name.
+
+    Nothing is rescued: where the folder is gone, the tab is closed.
+    """
     output = inputs.folder / "photostyle.png"
-    save_result(result, output, overwrite=True)
+    result.save(output)
+    write_beside(result, output)
     height, width = result.rgb.shape[:2]
     content = read_picture(inputs.content).rgb
     files = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gradio
 import uvicorn
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import FileResponse
 from starlette.types import ASGIApp
 
@@ -82,6 +82,11 @@ def make_app(service: Service, *, token: str | None, hosts: tuple[str, ...] | No
         if found is None or not found[0].is_file():
             raise HTTPException(404, "this file is gone: run again")
         return FileResponse(found[0], filename=found[1], headers={"cache-control": "private, no-store"})
+
+    @app.get("/photostyle/here/{name}")
+    def here(name: str) -> Response:
+        service.sessions.hear_of(name)
+        return Response(status_code=204)
 
     with ThreadPoolExecutor(1) as thread:  # this one may have a loop already
         thread.submit(asyncio.run, _mount(app, service)).result()

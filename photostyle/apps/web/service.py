@@ -17,7 +17,8 @@ from photostyle.apps.web.running import (
     transfer_work,
 )
 from photostyle.apps.web.samples import Sample
-from photostyle.apps.web.session import Limits, Session, Sessions, store_picture
+from photostyle.apps.web.session import Limits, Session, store_picture
+from photostyle.apps.web.sessions import Sessions
 from photostyle.config import TransferConfig
 from photostyle.errors import ImageError, UsageError
 from photostyle.segmenting import Segmenter, read_picture
@@ -163,7 +164,7 @@ class Service:
             raise UsageError(f"the size is {config.size}, but must be at most {self.limits.side} on this server")
         inputs = inputs_of(session, config, use_regions=use_regions or compare)
         work = (comparison_work if compare else transfer_work)(inputs, self.segmenter)
-        session.job = self.jobs.submit(work)
+        session.job, session.compares = self.jobs.submit(work), compare
         return session.job
 
     def cancel(self, session: Session) -> None:

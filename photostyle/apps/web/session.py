@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import secrets
 import shutil
-import tempfile
-import threading
 import time
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.apps.web.jobs import Job
-from photostyle.errors import ImageError, UsageError
+from photostyle.errors import ImageError
 from photostyle.pipeline import write_picture
 from photostyle.segmenting import read_picture
 
-__all__ = ["Limits", "Regions", "Session", "Sessions", "Stored", "store_picture"]
+__all__ = ["Limits", "Regions", "Session", "Stored", "store_picture"]
 
 _RUNS_KEPT = 2  # the one that is shown, and the one that is made
 
@@ -46,6 +42,8 @@ class Limits:
         Tabs with pictures at a time.
     idle : float
         Seconds after which a tab's pictures are removed if nothing happens.
+    grace : float
+        Seconds for which a tab is waited for whose line to the server was lost; one that was closed looks alike.
     inbox : float
         Seconds after which an upload is removed from the inbox that all tabs share.
     """
@@ -56,6 +54,7 @@ class Limits:
     styles: int = 6
     sessions: int = 200
     idle: float = 3600.0
+    grace: float = 60.0
     inbox: float = 600.0
 
 
@@ -119,8 +118,14 @@ class Session:
         Whether the page was told for this content if its regions should be used.
     job : Job or None
         The last one.
+    compares : bool
+        Whether that is a comparison.
+    asked : tuple
+        What it was asked for: the values of the page's inputs.
     files : dict of str to (Path, str)
         What may be fetched: a key that can't be guessed, to the file and the name under which it is saved.
+    used, left : float, float or None
+        When it last did something; when it was last heard of since its line was lost. Both of ``time.monotonic()``.
     """
 
     folder: Path
@@ -131,7 +136,10 @@ class Session:
     use_proposed: bool = False
     job: Job | None = None
     files: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    compares: bool = False
+    asked: tuple[Any, ...] = ()
     used: float = field(default_factory=time.monotonic)
+    left: float | None = None
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -158,101 +166,6 @@ class Session:
         key = secrets.token_urlsafe(24)
         self.files[key] = (path, name)
         return key
-
-
-class Sessions:
-    """All tabs, by the name that the page gives itself.
-
-    Parameters
-    ----------
-    limits : Limits
-    on_close : callable
-        Called with each session that ends, before its folder is removed.
-    """
-
-    def __init__(self, limits: Limits, on_close: Callable[[Session], None] = lambda _session: None) -> None:
-        self.limits, self.on_close = limits, on_close
-        self._root = tempfile.TemporaryDirectory(prefix="photostyle-", ignore_cleanup_errors=True)
-        self.root = Path(self._root.name)
-        self.inbox = self.root / "inbox"
-        self.inbox.mkdir()
-        self._open: dict[str, Session] = {}
-        self._gone: deque[str] = deque(maxlen=1000)
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        threading.Thread(target=self._sweep_often, name="photostyle-sweep", daemon=True).start()
-
-    def get(self, name: str | None) -> Session:
-        """Return a tab's session; a new one if it has none.
-
-        Raises
-        ------
-        UsageError
-            If the tab gives no name, was closed, or there are too many.
-        """
-        if not name:
-            raise UsageError("the request names no session: open the page in a browser")
-        with self._lock:
-            if self._ended.is_set():
-                raise UsageError("the server is stopping: start it again")
-            session = self._open.get(name)
-            if session is None and name in self._gone:  # what it had sent before must not bring it back
-                raise UsageError("this page was away for too long, and its pictures are removed: load the page again")
-            if session is None:
-                if len(self._open) >= self.limits.sessions:
-                    raise UsageError(f"{len(self._open)} people are here already: try again in a few minutes")
-                folder = self.root / f"tab-{secrets.token_hex(16)}"
-                folder.mkdir(mode=0o700)
-                session = self._open[name] = Session(folder)
-            session.used = time.monotonic()
-            return session
-
-    def file(self, key: str) -> tuple[Path, str] | None:
-        """Return the file of a key and its name; None if there is none (any more)."""
-        with self._lock:
-            for session in self._open.values():
-                if key in session.files:
-                    session.used = time.monotonic()
-                    return session.files[key]
-        return None
-
-    def close(self, name: str | None) -> None:
-        """End a tab: its job is dropped, its folder removed."""
-        with self._lock:
-            session = self._open.pop(name or "", None)
-        if session is not None:
-            self._gone.append(name or "")
-            self.on_close(session)
-            shutil.rmtree(session.folder, ignore_errors=True)
-
-    def sweep(self) -> None:
-        """End the tabs that have been idle for too long, and empty the inbox of what is old."""
-        now = time.monotonic()
-        with self._lock:
-            idle = [n for n, s in self._open.items() if not s.busy and now - s.used > self.limits.idle]
-        for name in idle:
-            self.close(name)
-        oldest = time.time() - self.limits.inbox
-        for path in self.inbox.rglob("*"):
-            with contextlib.suppress(OSError):
-                if path.is_file() and path.stat().st_mtime < oldest:
-                    path.unlink()
-                elif path.is_dir() and path.stat().st_mtime < oldest:
-                    path.rmdir()
-
-    def end(self) -> None:
-        """End all tabs and remove every file."""
-        self._ended.set()
-        for name in list(self._open):
-            self.close(name)
-        self._root.cleanup()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def _sweep_often(self) -> None:
-        while not self._ended.wait(min(30.0, self.limits.inbox, self.limits.idle)):
-            self.sweep()
 
 
 def store_picture(source: Path, name: str, target: Path, role: str, limits: Limits) -> Stored:
