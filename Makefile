@@ -9,15 +9,15 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo -n)
 .PHONY: demo test serve browser install install-dev install-web clean
 
 demo: install ## set up, then the sample runs, pictures in out/
-	$(RUN) models fetch vgg16
+	$(RUN) models fetch
 	$(BIN)/python scripts/demo.py --output out --size $(SIZE)
 
 serve: install-web ## set up, then the page at http://127.0.0.1:7860
-	$(RUN) models fetch vgg16
+	$(RUN) models fetch
 	$(RUN) serve
 
 test: install-dev browser ## set up, then lint, types and tests with coverage
-	$(RUN) models fetch vgg16
+	$(RUN) models fetch
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

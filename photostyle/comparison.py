@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
-from photostyle.errors import DivergedError, Interrupted, RegionError, UsageError
+from photostyle.errors import DivergedError, Interrupted, RegionError, UsageError, WeightsError
 from photostyle.features.hed import HED, EdgeHead
+from photostyle.features.weights import load_weights
 from photostyle.images import resize
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare
@@ -136,9 +137,6 @@ def _scorer(prepared: Prepared, callback: Callback) -> PhotoScores | None:
     """Return what scores the results, each region against the style that weighs most in it."""
     problem = prepared.problem
     weights = problem.backbone.weights
-    if weights is None or not EdgeHead.is_in(weights):
-        callback(Message(f"no scores: the weights of {problem.backbone.name} hold no edge detector, those of vgg16 do"))
-        return None
     pairs = []
     for mask, assignment in zip(prepared.masks.masks, problem.assignments, strict=True):
         if not assignment.sources:
@@ -150,8 +148,10 @@ def _scorer(prepared: Prepared, callback: Callback) -> PhotoScores | None:
             theirs = labels.masks[labels.labels.index(source.label)]
         pairs.append(RegionPair(mask, theirs, source.style))
     try:
+        if weights is None or not EdgeHead.is_in(weights):
+            weights = load_weights("hed", offline=prepared.config.offline, callback=callback)
         return PhotoScores(HED(weights), prepared.content.rgb, problem.styles, pairs)
-    except RegionError as error:
+    except (RegionError, WeightsError) as error:
         callback(Message(f"no scores: {error}"))
         return None
 

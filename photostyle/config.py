@@ -68,7 +68,11 @@ class TransferConfig:
         None, "Shares of several styles that are blended, by comma. Default: equal shares."
     )
     style_scale: float = _option(1.0, "Size of the style pictures relative to the result's longest side.")
-    backbone: str = _option("vgg16", "vgg16, vgg19, or any torchvision classifier by its name.")
+    backbone: str | None = _option(
+        None,
+        "vgg16, vgg19, hed (a VGG-16 tuned for edges), or any torchvision classifier by its name. Default: vgg16, in "
+        "photo mode hed.",
+    )
     weights: str | None = _option(None, "Weights FILE (.safetensors, .pth) instead of the backbone's own.")
     weights_preprocessing: str | None = _option(
         None,
@@ -108,7 +112,7 @@ class TransferConfig:
     style_weight: float | None = _option(None, "Weight of the style loss. Default: 1 (papers: 10), affine solver 9.")
     tv_weight: float | None = _option(None, "Weight of the total variation.")
     matting_weight: float | None = _option(None, "Weight of the Matting Laplacian.")
-    edge_weight: float | None = _option(None, "Weight of the distance between edges (HED; vgg16 only).")
+    edge_weight: float | None = _option(None, "Weight of the distance between edges (HED).")
     color_weight: float | None = _option(None, "Weight of the distance between colour distributions, region by region.")
     grain_weight: float | None = _option(
         None,
@@ -173,8 +177,13 @@ class TransferConfig:
         """Whether the result shall tile without a seam."""
         return self.padding == "circular"
 
+    @property
+    def needs_edges(self) -> bool:
+        """Whether an edge detector is needed; of a resolved config."""
+        return self.solver != "statistics" and (bool(self.edge_weight) or self.start == "affine")
 
-_OPTIMISED = tuple(name for name in BY_SOLVER["photo", "affine"] if name not in ("smoothing", "solve_size"))
+
+_OPTIMISED = tuple(name for name in BY_SOLVER["photo", "affine"] if name not in ("backbone", "smoothing", "solve_size"))
 
 
 def option_help(name: str) -> str:
@@ -272,7 +281,8 @@ def affine_start(config: TransferConfig) -> TransferConfig:
     config : TransferConfig
         Resolved.
     """
-    unset: dict[str, Any] = dict.fromkeys((*BY_SOLVER["photo", "affine"], "start", "style_weight", "learning_rate"))
+    names = [name for name in BY_SOLVER["photo", "affine"] if name != "backbone"]
+    unset: dict[str, Any] = dict.fromkeys((*names, "start", "style_weight", "learning_rate"))
     return resolve(
         replace(config, **unset, solver="affine", optimizer="lbfgs", averaging=0.0, normalisation="relative")
     )

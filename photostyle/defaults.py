@@ -9,6 +9,7 @@ __all__ = ["BY_SOLVER", "CHOICES", "PAPERS", "PRESETS", "RECONSTRUCTIONS", "SETT
 # What depends on the mode and the solver. The weights belong to the normalisation "relative"; see PAPERS for the
 # other one. Those of the affine field were measured one by one: scripts/benchmark_photo.py --ablation.
 _AFFINE: dict[str, Any] = {
+    "backbone": "hed",
     "content_weight": 0.0,
     "style_weight": 9.0,
     "tv_weight": 0.0,
@@ -25,6 +26,7 @@ _AFFINE: dict[str, Any] = {
 }
 BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
     ("artistic", "pixels"): {
+        "backbone": "vgg16",
         "content_weight": 0.02,
         "tv_weight": 0.3,
         "matting_weight": 0.0,
@@ -42,6 +44,7 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
         "style_layer_weights": (1.0, 1.0, 1.0, 0.3, 0.05),
     },
     ("photo", "pixels"): {
+        "backbone": "hed",
         "content_weight": 0.05,
         "tv_weight": 0.0,
         "matting_weight": 1000.0,

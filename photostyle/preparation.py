@@ -150,24 +150,19 @@ def prepare(
     for note in decisions:
         callback(Message(note))
     notes += decisions
-    edges = config.solver != "statistics" and (bool(config.edge_weight) or config.start == "affine")
     backbone = models.backbone(
-        config.backbone,
+        cast(str, config.backbone),
         content_layers=config.content_layers,
         style_layers=config.style_layers,
         weights=config.weights,
         weights_preprocessing=config.weights_preprocessing,
         pooling=config.pooling,
         padding=cast(Padding, config.padding),
-        edges=edges,
+        edges=config.needs_edges,
         device=device,
         offline=config.offline,
         callback=callback,
     )
-    if edges and backbone.edges is None:
-        note = f"the weights of {config.backbone} hold no edge detector: the edge loss is left out"
-        notes.append(note)
-        callback(Message(note))
     for kind in ("content", "style"):
         layers, weights = getattr(backbone, f"{kind}_layers"), getattr(config, f"{kind}_layer_weights")
         if weights is not None and len(weights) != len(layers):

@@ -18,7 +18,7 @@ from photostyle.config import TransferConfig, option_help
 from photostyle.defaults import BY_SOLVER, RECONSTRUCTIONS
 from photostyle.errors import DivergedError, Interrupted, UsageError
 from photostyle.features import STYLE_LAYERS
-from photostyle.features.registry import ARCHITECTURES
+from photostyle.features.registry import BACKBONES
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import MIN_SIDE, PictureSource, Prepared, check_side, prepare
@@ -223,7 +223,7 @@ def _check_output_size(what: str, size: tuple[int, int] | None) -> None:
 def _layer_sets(what: str, layers: Sequence[str] | None, config: TransferConfig) -> dict[str, tuple[str, ...]]:
     """Return the layers of each result, by its name."""
     if layers is None:
-        if config.backbone not in ARCHITECTURES:
+        if config.backbone not in (None, *BACKBONES):
             raise UsageError(f"backbone {config.backbone!r} has no default layers: pass --layers")
         layers = CONTENT_RECONSTRUCTIONS if what == "content" else STYLE_LAYERS
     layers = (layers,) if isinstance(layers, str) else tuple(layers)

@@ -91,7 +91,7 @@ def score(
         callback(Message(note))
     theirs = found.styles[0]
     pairs = _pairs(_as_drawn(found.content, content_mask), None if theirs is None else _as_drawn(theirs, style_mask))
-    hed = HED(load_weights("vgg16", offline=offline, callback=callback))
+    hed = HED(load_weights("hed", offline=offline, callback=callback))
     scorer = PhotoScores(hed, source.rgb, [target.rgb], pairs)
     return [scorer(picture.rgb) for picture in pictures]
 

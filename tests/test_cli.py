@@ -21,6 +21,7 @@ from photostyle.apps.arguments import parse_content_mask, parse_map
 from photostyle.apps.files import checkpoint_path, record_path, snapshot_path
 from photostyle.config import CHOICES, TransferConfig
 from photostyle.errors import UsageError
+from photostyle.features.registry import MODELS
 from photostyle.features.vgg import VGG
 
 
@@ -362,26 +363,29 @@ def test_version(shop):
 def test_models_without_any(shop, monkeypatch):
     monkeypatch.setenv("PHOTOSTYLE_HOME", str(shop.folder / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(shop.folder / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(shop.folder / "torch"))
     outcome = shop("models", "list")
     assert (outcome.code, outcome.err) == (0, "")
-    assert [line.split()[:2] for line in outcome.out.splitlines()] == [["vgg16", "missing"], ["vgg19", "missing"]]
+    assert [line.split()[:2] for line in outcome.out.splitlines()] == [[name, "missing"] for name in MODELS]
     outcome = shop("models", "list", "--json")
     states = {model["name"]: (model["state"], model["path"]) for model in json.loads(outcome.out)}
-    assert states == {"vgg16": ("missing", None), "vgg19": ("missing", None)}
+    assert states == dict.fromkeys(MODELS, ("missing", None))
     assert shop("models", "verify").code == 0
     outcome = shop("models", "verify", "vgg16")
     assert outcome.code == 1
-    assert outcome.out.startswith("vgg16    missing")
+    assert outcome.out.startswith("vgg16      missing")
     assert "models fetch vgg16" in outcome.error
 
 
 def test_models_that_are_here(shop):
     outcome = shop("models", "fetch", "--quiet")
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    outcome = shop("models", "fetch")
+    assert [line.split(":")[0] for line in outcome.err.splitlines()] == ["vgg16", "hed"], "what the defaults need"
     outcome = shop("models", "fetch", "vgg16")
     assert (outcome.code, outcome.out) == (0, "")
     assert outcome.err.splitlines()[-1].startswith("vgg16: ")
-    assert outcome.err.splitlines()[-1].endswith("vgg16.safetensors")
+    assert outcome.err.splitlines()[-1].endswith("vgg16.ckpt")
     outcome = shop("models", "verify", "vgg16")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("vgg16    ready ")
+    assert outcome.out.startswith("vgg16      ready ")

@@ -7,12 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import torchvision
 from helpers import SAMPLES
 from PIL import Image
 from torch.nn import functional
 
+import photostyle.features as module
 from photostyle.errors import UsageError
-from photostyle.features import load_backbone
+from photostyle.features import CONTENT_LAYERS, STYLE_LAYERS, load_backbone
 from photostyle.features.hed import HED, SIDES, EdgeHead
 from photostyle.features.vgg import VGG
 from photostyle.features.weights import load_weights
@@ -59,7 +61,7 @@ def test_odd_rows_are_kept(weights):
 def test_weights_without_a_detector_are_refused_by_name(narrow_weights):
     plain = narrow_weights()
     assert not EdgeHead.is_in(plain)
-    with pytest.raises(UsageError, match=r"narrow hold no edge detector: those of vgg16 do"):
+    with pytest.raises(UsageError, match=r"narrow hold no edge detector: those of hed do"):
         HED(plain)
 
 
@@ -67,15 +69,32 @@ def test_the_real_detector_finds_the_outline_of_a_castle():
     with Image.open(SAMPLES / "montStMichel.webp") as image:
         picture = np.asarray(image.convert("RGB").resize((192, 128)), dtype=np.float32) / 255
     x = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None]
-    edges = HED(load_weights("vgg16"))(x)[0]
+    edges = HED(load_weights("hed"))(x)[0]
     assert edges[:10].mean() < 0.1  # the sky
     assert edges.max() > 0.8
-    backbone = load_backbone("vgg16", edges=True)
-    assert backbone.edges is not None
-    features = backbone(x)
-    close = backbone.edges(features, (128, 192))[0, 0]
-    assert float(torch.corrcoef(torch.stack([edges.ravel(), close.ravel()]))[0, 1]) > 0.8  # the other pooling
-    assert load_backbone("vgg16").edges is None
+    assert load_backbone("hed").edges is None
+    own, beside = load_backbone("hed", edges=True), load_backbone("vgg16", edges=True)
+    assert own.edges.trunk is None, "one pass gives features and edges"
+    assert set(beside(x)) == {*CONTENT_LAYERS, *STYLE_LAYERS}, "a second pass gives the edges"
+    found = own.edges(x, own(x))[0, 0]
+    assert float(torch.corrcoef(torch.stack([edges.ravel(), found.ravel()]))[0, 1]) > 0.8  # the other pooling
+    torch.testing.assert_close(beside.edges(x, beside(x))[0, 0], found, rtol=1e-3, atol=1e-4)
+
+
+def test_a_classifier_has_edges_beside_it(monkeypatch, weights, tmp_path):
+    monkeypatch.setattr(module, "load_weights", lambda *_arguments, **_options: weights)
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "net.pth")
+    options = {
+        "content_layers": ["layer1"],
+        "style_layers": ["relu"],
+        "weights": str(tmp_path / "net.pth"),
+        "padding": "replicate",
+    }
+    backbone = load_backbone("resnet18", edges=True, **options)
+    x = torch.rand(1, 3, 32, 48)
+    expected = EdgeHead(weights)(VGG(weights, SIDES, padding="replicate")(x), (32, 48))
+    torch.testing.assert_close(backbone.edges(x, backbone(x)), expected)
+    assert load_backbone("resnet18", **options).edges is None
 
 
 def test_the_loss_is_the_mean_square():

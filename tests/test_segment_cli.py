@@ -15,7 +15,7 @@ from photostyle.errors import RegionError
 from photostyle.regions.label_colors import LABEL_COLORS, label_palette
 from photostyle.regions.labelmap import read_label_map
 from photostyle.regions.legend import COMMON_COLORS
-from photostyle.regions.segmentation import load_segmenters
+from photostyle.regions.segmentation import SEGMENTERS
 
 LABELS = ("sky", "building", "water")
 
@@ -46,7 +46,7 @@ def test_a_map_a_legend_and_an_overlay(shop, castle):
     with Image.open(shop.output) as image:
         assert (image.mode, image.size) == ("P", (120, 160))
         index, palette = np.asarray(image), image.getpalette()
-    labels = load_segmenters()["outdoor"].table.labels
+    labels = SEGMENTERS["outdoor"].table.labels
     assert palette[:30] == [level for label in labels for level in bytes.fromhex(LABEL_COLORS[label][1:])]
     legend = json.loads(shop.output.with_suffix(".json").read_text(encoding="utf-8"))
     assert json.loads(outcome.out) == legend
@@ -80,7 +80,7 @@ def repaint(path, how):
     """Save a map as different paint programs do, with a new rectangle of water."""
     with Image.open(path) as image:
         index, palette = np.asarray(image).copy(), image.getpalette()[:768]
-    water = load_segmenters()["outdoor"].table.labels.index("water")
+    water = SEGMENTERS["outdoor"].table.labels.index("water")
     index[-40:, :50] = water
     edited = Image.fromarray(index)
     edited.putpalette(palette)
@@ -110,7 +110,7 @@ def test_an_edited_map_is_accepted_as_it_is(shop, castle, how, legend):
     index = repaint(shop.output, how)
     if not legend:
         shop.output.with_suffix(".json").unlink()
-    labels = load_segmenters()["outdoor"].table.labels
+    labels = SEGMENTERS["outdoor"].table.labels
     read = read_label_map(shop.output, size=(120, 160), picture="castle.png")
     found = np.array([labels.index(label) for label in read.labels])[read.masks.argmax(0)]
     assert (found == index).mean() > (0.95 if how == "antialiased" else 0.9999)

@@ -60,9 +60,9 @@ def test_names_become_our_labels(folder):
 
 
 def test_the_labels_are_those_of_the_packaged_segmenter():
-    from photostyle.regions.segmentation import load_segmenters
+    from photostyle.regions.segmentation import SEGMENTERS
 
-    assert load_segmenters()["outdoor"].table.labels == data.LABELS
+    assert SEGMENTERS["outdoor"].table.labels == data.LABELS
 
 
 def test_the_split_is_by_scene(folder):

@@ -247,28 +247,46 @@ def waves(height=48, width=64):
 
 
 GOLDEN = {
-    "relu1_1": ((64, 48, 64), 35.6532, 54.7244, 662.785),
-    "relu2_1": ((128, 24, 32), 37.0721, 121.638, 1864.14),
-    "relu3_1": ((256, 12, 16), 24.8314, 50.5063, 1247.48),
-    "relu4_1": ((512, 6, 8), 4.32465, 7.29871, 167.097),
-    "relu4_2": ((512, 6, 8), 2.90812, 5.47344, 103.023),
-    "relu5_1": ((512, 3, 4), 0.530615, 1.9137, 54.688),
+    "vgg16": {
+        "relu1_1": ((64, 48, 64), 0.710161, 1.1408, 13.1603),
+        "relu2_1": ((128, 24, 32), 1.87343, 3.79627, 68.5961),
+        "relu3_1": ((256, 12, 16), 2.23018, 4.56636, 96.0536),
+        "relu4_1": ((512, 6, 8), 0.837054, 2.06323, 53.9748),
+        "relu4_2": ((512, 6, 8), 0.529992, 1.52071, 40.7067),
+        "relu5_1": ((512, 3, 4), 0.182335, 0.478438, 12.7481),
+    },
+    "hed": {
+        "relu1_1": ((64, 48, 64), 35.6532, 54.7244, 662.785),
+        "relu2_1": ((128, 24, 32), 37.0721, 121.638, 1864.14),
+        "relu3_1": ((256, 12, 16), 24.8314, 50.5063, 1247.48),
+        "relu4_1": ((512, 6, 8), 4.32465, 7.29871, 167.097),
+        "relu4_2": ((512, 6, 8), 2.90812, 5.47344, 103.023),
+        "relu5_1": ((512, 3, 4), 0.530615, 1.9137, 54.688),
+    },
 }
 
 
-def test_the_real_weights():
-    """Mean, deviation, and norm in the middle, of the default layers of the packaged default network."""
-    backbone = load_backbone("vgg16", padding="zeros")
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_real_weights(name):
+    """Mean, deviation, and norm in the middle, of the default layers of the networks that are fetched."""
+    backbone = load_backbone(name, padding="zeros")
+    assert backbone.name == name
     assert backbone.content_layers == CONTENT_LAYERS
     assert backbone.style_layers == STYLE_LAYERS
     found = backbone(waves())
-    assert set(found) == set(GOLDEN)
-    for layer, (shape, *numbers) in GOLDEN.items():
+    assert set(found) == set(GOLDEN[name])
+    for layer, (shape, *numbers) in GOLDEN[name].items():
         features = found[layer]
         assert tuple(features.shape) == (1, *shape)
         middle = features[0, :, shape[1] // 2, shape[2] // 2].norm()
         measured = [features.mean().item(), features.std().item(), middle.item()]
         assert measured == pytest.approx(numbers, rel=1e-3), layer
+
+
+@pytest.mark.parametrize("options", [{"name": "lpips-alex"}, {"name": "vgg16", "weights": "lpips-alex"}])
+def test_a_network_for_scores_is_no_backbone(options):
+    with pytest.raises(UsageError, match="lpips-alex is a network for scores alone: pass one of vgg16, hed, vgg19"):
+        load_backbone(**options)
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])

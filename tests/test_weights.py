@@ -1,4 +1,4 @@
-"""Weights from files of one's own in every layout, and the real vgg16."""
+"""Weights from files of one's own in every layout, and the real networks."""
 
 from __future__ import annotations
 
@@ -8,34 +8,11 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from helpers import numbered, vgg_tensors
 
 from photostyle.errors import UsageError, WeightsError
 from photostyle.features import convert, registry, weights
 from photostyle.features.weights import load_weights, read_state_dict
-
-CHANNELS = (3, 64, 128, 256, 512, 512)
-
-
-def vgg_tensors(architecture: str, count: int | None = None) -> dict[str, torch.Tensor]:
-    """The first convolutions of a VGG in this package's names, cheap numbers that differ by layer."""
-    tensors, inputs = {}, 3
-    for k, layer in enumerate(registry.layer_names(architecture)[:count]):
-        outputs = CHANNELS[int(layer[4])]
-        tensors[f"{layer}.weight"] = torch.full((outputs, inputs, 3, 3), 0.5 + k)
-        tensors[f"{layer}.bias"] = torch.arange(outputs, dtype=torch.float32)
-        inputs = outputs
-    return tensors
-
-
-def numbered(tensors: dict[str, torch.Tensor], architecture: str) -> dict[str, torch.Tensor]:
-    """The same in torchvision's names, by torchvision's own layer list."""
-    import torchvision
-
-    with torch.device("meta"):
-        network = getattr(torchvision.models, architecture)()
-    indices = [i for i, m in enumerate(network.features) if isinstance(m, torch.nn.Conv2d)]
-    names = dict(zip(registry.layer_names(architecture), indices, strict=True))
-    return {f"features.{names[k[:7]]}{k[7:]}": v for k, v in tensors.items()}
 
 
 def one_line(caught: pytest.ExceptionInfo[WeightsError], *words: str) -> None:
@@ -50,36 +27,36 @@ def tiny() -> dict[str, torch.Tensor]:
     return vgg_tensors("vgg16", 2)
 
 
-def test_the_real_vgg16():
-    loaded = load_weights("vgg16")
-    assert (loaded.name, loaded.architecture) == ("vgg16", "vgg16")
-    assert loaded.preprocessing is registry.PREPROCESSINGS["caffe"]
-    assert loaded.sha256 == registry.load_registry()["vgg16"].sha256
-    assert hashlib.sha256(Path(loaded.origin).read_bytes()).hexdigest() == loaded.sha256
-    expected = {k: v.shape for k, v in vgg_tensors("vgg16").items()}
-    found = {k: v.shape for k, v in loaded.tensors.items() if not k.startswith("hed.")}
-    assert found == expected
-    assert loaded.tensors["hed.side3.weight"].shape == (1, 256, 1, 1)
-    assert loaded.tensors["hed.fuse.weight"].shape == (1, 5, 1, 1)
-    assert len(loaded.tensors) == 2 * (13 + 6)
+SIDES = (64, 128, 256, 512, 512)  # channels that HED's side outputs read
+GOLDEN = {
+    "vgg16": {"conv1_1.weight": -0.55373061, "conv1_1.bias": 0.40338799, "conv5_3.weight": 0.027768215},
+    "hed": {"conv1_1.weight": 0.38976404, "conv1_1.bias": 0.69987339, "conv5_3.weight": -0.00074803},
+    "lpips-alex": {"conv1.weight": 0.11863963, "conv1.bias": -0.97054595, "lin5.weight": 0.19301726},
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_real_networks(name):
+    loaded, model = load_weights(name), registry.MODELS[name]
+    assert (loaded.name, loaded.architecture) == (name, model.architecture)
+    assert loaded.preprocessing is registry.PREPROCESSINGS["caffe" if name == "hed" else "torchvision"]
+    assert hashlib.sha256(Path(loaded.origin).read_bytes()).hexdigest() == loaded.sha256 == model.member.sha256
+    assert convert.content_sha256(loaded.tensors) == model.content_sha256
+    if model.architecture == "vgg16":
+        expected = {k: v.shape for k, v in vgg_tensors("vgg16").items()}
+        expected |= {f"hed.side{k}.weight": (1, c, 1, 1) for k, c in enumerate(SIDES, 1)} if name == "hed" else {}
+        expected |= {f"hed.side{k}.bias": (1,) for k in range(1, 6)} if name == "hed" else {}
+        expected |= {"hed.fuse.weight": (1, 5, 1, 1), "hed.fuse.bias": (1,)} if name == "hed" else {}
+    else:
+        shapes = [(64, 3, 11, 11), (192, 64, 5, 5), (384, 192, 3, 3), (256, 384, 3, 3), (256, 256, 3, 3)]
+        expected = {f"conv{k}.weight": shape for k, shape in enumerate(shapes, 1)}
+        expected |= {f"conv{k}.bias": shape[:1] for k, shape in enumerate(shapes, 1)}
+        expected |= {f"lin{k}.weight": shape[:1] for k, shape in enumerate(shapes, 1)}
+        assert min(float(loaded.tensors[f"lin{k}.weight"].min()) for k in range(1, 6)) >= 0, "as LPIPS has them"
+    assert {k: tuple(v.shape) for k, v in loaded.tensors.items()} == {k: tuple(v) for k, v in expected.items()}
     assert all(t.dtype == torch.float32 for t in loaded.tensors.values())
-    golden = {"conv1_1.weight": 0.38976404, "conv1_1.bias": 0.69987339, "conv5_3.weight": -0.00074803}
-    for name, value in golden.items():
-        assert loaded.tensors[name].flatten()[0].item() == pytest.approx(value, rel=1e-5)
-
-
-def test_the_real_vgg16_by_its_path_and_with_a_flipped_byte(tmp_path):
-    source = Path(load_weights("vgg16").origin)
-    copy = tmp_path / "copy.safetensors"
-    data = bytearray(source.read_bytes())
-    data[-1000] ^= 1
-    copy.write_bytes(data)
-    by_path = load_weights(str(source))
-    assert by_path.name == str(source)
-    assert by_path.preprocessing.order == "bgr"  # from the metadata
-    with pytest.raises(WeightsError) as caught:
-        load_weights(str(copy))
-    one_line(caught, str(copy), "altered", "content hash")
+    for tensor, value in GOLDEN[name].items():
+        assert loaded.tensors[tensor].flatten()[0].item() == pytest.approx(value, rel=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["vgg16", "vgg19"])
@@ -127,29 +104,31 @@ def test_preprocessing_argument_then_metadata_then_torchvision(tmp_path, tiny):
 
 def test_a_cut_vgg19_of_ours_stays_a_vgg19(tmp_path, tiny):
     path = tmp_path / "cut.safetensors"
-    convert.write_safetensors(path, tiny, {"architecture": "vgg19"})
+    safetensors.torch.save_file(tiny, path, metadata={"architecture": "vgg19"})
     assert load_weights(path).architecture == "vgg19"
 
 
-def test_our_file_is_the_same_to_the_byte_and_safetensors_reads_it(tmp_path, tiny):
-    metadata = {"b": "2", "a": "1", "é": "ü"}
-    first = convert.write_safetensors(tmp_path / "1.safetensors", tiny, metadata)
-    backwards = dict(reversed(tiny.items()))
-    second = convert.write_safetensors(tmp_path / "2.safetensors", backwards, dict(reversed(metadata.items())))
-    assert first == second == hashlib.sha256((tmp_path / "1.safetensors").read_bytes()).hexdigest()
-    with safetensors.safe_open(tmp_path / "1.safetensors", "pt") as file:
-        assert file.metadata()["é"] == "ü"
-        assert all(torch.equal(file.get_tensor(k), v) for k, v in tiny.items())
-
-
-def test_every_flipped_byte_of_our_tensors_is_found(tmp_path, tiny):
+def test_every_flipped_byte_of_a_file_with_a_content_hash_is_found(tmp_path, tiny):
+    """As earlier versions wrote them into the cache."""
     path = tmp_path / "ours.safetensors"
-    convert.write_safetensors(path, tiny, {})
+    digest = convert.content_sha256(tiny)
+    safetensors.torch.save_file(tiny, path, metadata={"content_sha256": digest, "preprocessing": "caffe"})
+    assert load_weights(path).preprocessing.order == "bgr"
     data = path.read_bytes()
     for position in range(len(data) - 500, len(data), 97):
         path.write_bytes(data[:position] + bytes([data[position] ^ 4]) + data[position + 1 :])
         with pytest.raises(WeightsError, match="altered"):
             load_weights(path)
+
+
+def test_the_content_hash_tells_names_types_shapes_and_numbers_but_no_order(tiny):
+    first = convert.content_sha256(tiny)
+    assert convert.content_sha256(dict(reversed(tiny.items()))) == first
+    bias = tiny["conv1_1.bias"]
+    others = [bias.half(), bias.reshape(8, 8), bias + 1]
+    found = {convert.content_sha256({**tiny, "conv1_1.bias": other}) for other in others}
+    found.add(convert.content_sha256({k.replace("1_2", "1_3"): v for k, v in tiny.items()}))
+    assert len(found | {first}) == 5
 
 
 def test_hash_in_the_file_name_is_checked(tmp_path, tiny):
@@ -232,7 +211,8 @@ def test_read_state_dict_of_any_network(tmp_path):
     network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
     path = tmp_path / "any.pth"
     torch.save(network.state_dict(), path)
-    tensors, sha256 = read_state_dict(path)
+    tensors, metadata, sha256 = read_state_dict(path)
+    assert metadata == {}
     assert list(tensors) == list(network.state_dict())
     assert len(sha256) == 64
     with pytest.raises(WeightsError, match=r"no weights file: expected the suffix .safetensors, .pth, .pt"):
@@ -240,9 +220,9 @@ def test_read_state_dict_of_any_network(tmp_path):
 
 
 def test_unknown_name_and_list():
-    with pytest.raises(UsageError, match=r"unknown model 'vgg'.*vgg16, vgg19"):
+    with pytest.raises(UsageError, match=r"unknown model 'vgg'.*vgg16, hed, lpips-alex, vgg19"):
         load_weights("vgg")
     load_weights("vgg16")
     states = {status.name: status for status in weights.list_models()}
-    assert list(states) == ["vgg16", "vgg19"]
+    assert list(states) == ["vgg16", "hed", "lpips-alex", "vgg19"]
     assert states["vgg16"].state == "ready"

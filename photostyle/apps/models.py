@@ -14,6 +14,8 @@ from photostyle.features.weights import fetch_model, list_models, verify_model
 
 __all__ = ["models_app"]
 
+_NEEDED = ["vgg16", "hed"]  # by the defaults of artistic and photo mode, and by scores
+
 models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch and verify pretrained weights.")
 
 NameArgument = Annotated[
@@ -29,7 +31,9 @@ def list_command(json_: Annotated[bool, typer.Option("--json", help="Print JSON.
         typer.echo(json.dumps([{**asdict(m), "path": str(m.path) if m.path else None} for m in models]))
         return
     for model in models:
-        typer.echo(f"{model.name:8} {model.state:8} {model.size / 1e6:7.1f} MB  {model.licence:14} {model.description}")
+        typer.echo(
+            f"{model.name:10} {model.state:8} {model.size / 1e6:7.1f} MB  {model.licence:32} {model.description}"
+        )
 
 
 @models_app.command("fetch")
@@ -39,9 +43,9 @@ def fetch_command(
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Fetch weights (default: vgg16), verify and convert them."""
+    """Fetch weights (default: vgg16 and hed), and verify them."""
     with Screen(quiet=quiet) as screen:
-        for name in names or ["vgg16"]:
+        for name in names or _NEEDED:
             path = fetch_model(name, force=force, offline=offline, callback=screen)
             screen.say(f"{name}: {path}")
 
@@ -52,7 +56,7 @@ def verify_command(names: NameArgument = None) -> None:
     chosen = names or [model.name for model in list_models() if model.state != "missing"]
     states = [verify_model(name) for name in chosen]
     for state in states:
-        typer.echo(f"{state.name:8} {state.state:8} {state.path or ''} {state.detail}".rstrip())
+        typer.echo(f"{state.name:10} {state.state:8} {state.path or ''} {state.detail}".rstrip())
     bad = [state for state in states if state.state != "ready"]
     if bad:
         raise WeightsError(f"{bad[0].name} is {bad[0].state}: run photostyle models fetch {bad[0].name} --force")

@@ -48,8 +48,8 @@ def serve_command(
     ] = 1024,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help=option_help("device"))] = "auto",
     backbone: Annotated[
-        str, typer.Option("--backbone", metavar="NAME", help=option_help("backbone"))
-    ] = TransferConfig.backbone,
+        str | None, typer.Option("--backbone", metavar="NAME", help=option_help("backbone"), show_default=False)
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help=option_help("offline"))] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:

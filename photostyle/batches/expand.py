@@ -17,7 +17,7 @@ from photostyle.batches.naming import check_outputs, constant_folder, output_nam
 from photostyle.batches.option_values import OPTIONS, known_name, option_value, several_values
 from photostyle.config import TransferConfig, resolve
 from photostyle.errors import UsageError
-from photostyle.regions.segmentation import load_segmenters
+from photostyle.regions.segmentation import SEGMENTERS
 from photostyle.variations import values_text
 
 __all__ = ["MOST_JOBS", "read_batch"]
@@ -210,6 +210,6 @@ def _option_file(name: str, found: Located | None, base: Path) -> Input | None:
         is_name = text in _WORDS or text.startswith("grid:")
         return None if is_name else find_input(found, name, base, folder=True, legend=True)
     if name == "segmenter":
-        return None if text in load_segmenters() else find_input(found, name, base, folder=True, kept=True)
+        return None if text in SEGMENTERS else find_input(found, name, base, folder=True, kept=True)
     is_path = "/" in text or os.sep in text or text.lower().endswith(_WEIGHTS)
     return find_input(found, name, base, kept=True) if is_path else None

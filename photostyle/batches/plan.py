@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -167,14 +167,15 @@ def _read_mask(mask: Input | dict[str, Input], size: tuple[int, int], picture: s
 
 
 def _load(job: Job, seen: set[Any], callback: Callback) -> None:
-    """Load a job's backbone if none like it was seen, so that it is fetched once, and layers and weights are right."""
-    config = job.config
-    settings = {name: getattr(config, name) for name in _NETWORK}
+    """Load a job's networks if none like them were seen: they are fetched once, and layers and weights are right."""
+    config = resolve(job.config)
+    settings = {name: getattr(config, name) for name in _NETWORK} | {"edges": config.needs_edges}
     if "weights" in job.option_files:
         settings["weights"] = str(job.option_files["weights"].path)
-    if tuple(settings.values()) not in seen:
-        seen.add(tuple(settings.values()))
-        load_backbone(config.backbone, offline=config.offline, callback=callback, **settings)
+    key = (config.backbone, *settings.values())
+    if key not in seen:
+        seen.add(key)
+        load_backbone(cast(str, config.backbone), offline=config.offline, callback=callback, **settings)
 
 
 @contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from photostyle.errors import UsageError
 from photostyle.features.classifier import Classifier
-from photostyle.features.hed import SIDES, EdgeHead
-from photostyle.features.registry import ARCHITECTURES
+from photostyle.features.hed import SIDES, EdgeHead, Edges
+from photostyle.features.registry import BACKBONES, MODELS
 from photostyle.features.vgg import VGG, Padding
 from photostyle.features.weights import Weights, load_weights
 from photostyle.progress import Callback, ignore
@@ -32,13 +33,13 @@ class Backbone:
     network : Module
         Called with sRGB in [0, 1] of shape (N, 3, H, W), it returns a mapping of layer to (N, C, H', W').
     name : str
-        The architecture.
+        What was asked for: "vgg16", "hed", "vgg19", or a torchvision classifier.
     content_layers, style_layers : tuple of str
         The layers of each loss; the network computes both and no deeper.
     sha256, origin : str
         Which weights they are, for the record.
-    edges : EdgeHead or None
-        The edge detector on this network, where it was asked for and the weights hold one.
+    edges : Edges or None
+        An edge detector, where it was asked for.
     weights : Weights or None
         Those of a VGG.
     tiling : Module or None
@@ -51,7 +52,7 @@ class Backbone:
     style_layers: tuple[str, ...]
     sha256: str
     origin: str
-    edges: EdgeHead | None = None
+    edges: Edges | None = None
     weights: Weights | None = None
     tiling: nn.Module | None = None
 
@@ -88,7 +89,7 @@ def load_backbone(
     Parameters
     ----------
     name : str
-        "vgg16", "vgg19", or a torchvision classifier.
+        "vgg16", "hed", "vgg19", or a torchvision classifier.
     content_layers, style_layers : sequence of str, optional
         Layers by name; None takes :data:`CONTENT_LAYERS` and :data:`STYLE_LAYERS` (VGG only).
     weights : str, optional
@@ -101,7 +102,8 @@ def load_backbone(
         "zeros" or "replicate", of a VGG's first convolution; see :class:`VGG`. With "circular" there is a second
         network for the result; the pictures that are given, which don't tile, are seen with "replicate".
     edges : bool
-        Whether its edge detector is wanted too; only the weights of vgg16 hold one, elsewhere there is none.
+        Whether an edge detector is wanted too: the one in the weights of hed, and beside any others hed as a second
+        network, with a pass of its own.
     device : str
         Where it shall compute.
     offline : bool
@@ -116,25 +118,39 @@ def load_backbone(
     WeightsError
         If the weights can't be had or don't fit.
     """
-    if name in ARCHITECTURES:
-        content = tuple(content_layers or CONTENT_LAYERS)
-        style = tuple(style_layers or STYLE_LAYERS)
-        loaded = load_weights(weights or name, preprocessing=weights_preprocessing, offline=offline, callback=callback)
-        if loaded.architecture != name:
-            raise UsageError(
-                f"weights {weights} are those of {loaded.architecture}, but --backbone is {name}: "
-                f"pass --backbone {loaded.architecture}"
-            )
-        head = EdgeHead(loaded, device) if edges and EdgeHead.is_in(loaded) else None
-        layers = (*content, *style, *(SIDES if head else ()))
-        tiling = VGG(loaded, layers, pooling, padding).to(device) if padding == "circular" else None
-        vgg = VGG(loaded, layers, pooling, "replicate" if tiling else padding).to(device)
-        return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin, head, loaded, tiling)
-    if padding == "circular":
-        raise UsageError(f"backbone {name!r} has no circular padding: take one of {', '.join(ARCHITECTURES)}")
-    if content_layers is None or style_layers is None:
-        raise UsageError(f"backbone {name!r} has no default layers: pass --content-layers and --style-layers")
-    unique = list(dict.fromkeys((*content_layers, *style_layers)))
-    network = Classifier(name, unique, weights, pooling, weights_preprocessing, offline)
-    network.to(device)
-    return Backbone(network, name, tuple(content_layers), tuple(style_layers), network.sha256, network.origin)
+    for each in (name, weights):
+        if each in MODELS and each not in BACKBONES:
+            raise UsageError(f"{each} is a network for scores alone: pass one of {', '.join(BACKBONES)} instead")
+    options: dict[str, Any] = {"offline": offline, "callback": callback}
+    if name not in BACKBONES:
+        if padding == "circular":
+            raise UsageError(f"backbone {name!r} has no circular padding: take one of {', '.join(BACKBONES)}")
+        if content_layers is None or style_layers is None:
+            raise UsageError(f"backbone {name!r} has no default layers: pass --content-layers and --style-layers")
+        unique = list(dict.fromkeys((*content_layers, *style_layers)))
+        network = Classifier(name, unique, weights, pooling, weights_preprocessing, **options).to(device)
+        beside = _edges(pooling, padding, device, **options) if edges else None
+        layers = tuple(content_layers), tuple(style_layers)
+        return Backbone(network, name, *layers, network.sha256, network.origin, beside)
+    content, style = tuple(content_layers or CONTENT_LAYERS), tuple(style_layers or STYLE_LAYERS)
+    loaded = load_weights(weights or name, preprocessing=weights_preprocessing, **options)
+    if loaded.architecture != MODELS[name].architecture:
+        raise UsageError(
+            f"weights {weights} are those of {loaded.architecture}, but --backbone is {name}: "
+            f"pass --backbone {loaded.architecture}"
+        )
+    own = EdgeHead.is_in(loaded)
+    found = None
+    if edges:
+        found = Edges(EdgeHead(loaded, device)) if own else _edges(pooling, padding, device, **options)
+    seen = (*content, *style, *(SIDES if edges and own else ()))
+    tiling = VGG(loaded, seen, pooling, padding).to(device) if padding == "circular" else None
+    vgg = VGG(loaded, seen, pooling, "replicate" if tiling else padding).to(device)
+    return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin, found, loaded, tiling)
+
+
+def _edges(pooling: str, padding: Padding, device: str, *, offline: bool, callback: Callback) -> Edges:
+    """Load hed as a second network."""
+    loaded = load_weights("hed", offline=offline, callback=callback)
+    beyond: Padding = "zeros" if padding == "zeros" else "replicate"
+    return Edges(EdgeHead(loaded, device), VGG(loaded, SIDES, pooling, beyond).to(device))

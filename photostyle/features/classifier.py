@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from photostyle.errors import UsageError, WeightsError
+from photostyle.features.cache import check_pin, is_offline
+from photostyle.features.download import fetch_hub_file, hub_path
 from photostyle.features.registry import PREPROCESSINGS
 from photostyle.features.weights import read_state_dict
+from photostyle.progress import Callback, ignore
 
 __all__ = ["Classifier"]
 
@@ -33,6 +35,8 @@ class Classifier(nn.Module):
         A name of the registry; None means "torchvision".
     offline : bool
         Raise instead of fetching weights.
+    callback : callable
+        Receives the progress of a download.
 
     Raises
     ------
@@ -53,6 +57,7 @@ class Classifier(nn.Module):
         pooling: str = "average",
         preprocessing: str | None = None,
         offline: bool = False,
+        callback: Callback = ignore,
     ) -> None:
         super().__init__()
         import torchvision.models
@@ -61,11 +66,11 @@ class Classifier(nn.Module):
 
         if name not in list_models(module=torchvision.models):
             raise UsageError(
-                f"backbone {name!r} is unknown; allowed are vgg16, vgg19 and torchvision's classifiers "
-                "(such as resnet50)"
+                f"backbone {name!r} is unknown; allowed are vgg16, hed, vgg19 and torchvision's "
+                "classifiers (such as resnet50)"
             )
         model = get_model(name, weights=None)
-        state, self.sha256, self.origin = _state(name, weights, offline)
+        state, self.sha256, self.origin = _state(name, weights, offline, callback)
         try:
             model.load_state_dict(state)
         except RuntimeError as error:
@@ -110,22 +115,25 @@ class Classifier(nn.Module):
         return features
 
 
-def _state(name: str, weights: str | None, offline: bool) -> tuple[dict[str, Any], str, str]:
+def _state(name: str, weights: str | None, offline: bool, callback: Callback) -> tuple[Mapping[str, Tensor], str, str]:
+    """Give the tensors of a file, or of torchvision's weights, with the file's SHA-256 and where they come from."""
     if weights is not None:
-        tensors, sha256 = read_state_dict(Path(weights))
+        tensors, _, sha256 = read_state_dict(Path(weights))
         return tensors, sha256, weights
     from torchvision.models import get_model_weights
 
-    if offline:
-        raise WeightsError(f"{name} needs torchvision's weights, but --offline forbids fetching: give --weights FILE")
     chosen = next(iter(get_model_weights(name)))
-    try:
-        state = chosen.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        raise WeightsError(
-            f"weights of {name} can't be fetched ({error}): check the network, or give --weights FILE"
-        ) from None
-    return state, "", str(chosen)
+    path = hub_path(chosen.url.rsplit("/", 1)[1])
+    if not path.is_file():
+        if is_offline(offline):
+            raise WeightsError(
+                f"{name} needs torchvision's weights, but --offline forbids fetching, and {path} does not exist: "
+                "give --weights FILE"
+            )
+        fetch_hub_file(name, str(chosen), None, callback)
+    tensors, _, sha256 = read_state_dict(path)
+    check_pin(path.name, sha256, callback)
+    return tensors, sha256, str(chosen)
 
 
 def _average_pooling(model: nn.Module) -> None:

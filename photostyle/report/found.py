@@ -12,6 +12,8 @@ __all__ = ["Run", "Shot", "find_runs"]
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".mp4", ".webm", ".mkv")
 _MOVING = (".mp4", ".webm", ".mkv")
+_FORMER_VGG16 = "078000d61f661f3b9cf200aeeda05d21c099508cd8994a09079ac1452039cc87"
+"""The network named vgg16, and default, in records that were made before the ImageNet VGG-16 took this name."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,24 @@ def find_runs(folder: Path) -> list[Run]:
         if ending is None or (not ending.startswith(".") and path.name != ending):
             continue
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = _named_as_now(json.loads(path.read_text(encoding="utf-8")))
             runs.extend(readers[ending](folder, path, record))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             why = f"{path.name} can't be read as a record of photostyle ({type(error).__name__}: {error})"
             runs.append(Run(_name(folder, path, ".json"), "broken", "broken", {}, message=why))
     finished = {run.name for run in runs if run.kind != "batch"}
     return sorted((run for run in runs if run.kind != "batch" or run.name not in finished), key=lambda run: run.name)
+
+
+def _named_as_now(record: dict[str, Any]) -> dict[str, Any]:
+    """Give the network of old runs the name that it has now."""
+    runs = record.get("runs")
+    for run in (record, *(runs.values() if isinstance(runs, dict) else ())):
+        backbone = run.get("backbone")
+        if isinstance(backbone, dict) and backbone.get("weights_sha256") == _FORMER_VGG16:
+            backbone["name"] = "hed (it was named vgg16 when this was made)"
+            run["config"]["backbone"] = "hed"
+    return record
 
 
 def _transfer(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:

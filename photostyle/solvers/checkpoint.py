@@ -15,7 +15,7 @@ from photostyle.images import write_atomically
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
-_FORMAT = 1
+_FORMAT = 2  # 1: when the default network was what is now named hed
 _DIGEST = hashlib.sha256().digest_size  # the file begins with the SHA-256 of all that follows
 
 
@@ -76,7 +76,12 @@ def load_checkpoint(path: str | os.PathLike[str], fingerprint: str) -> dict[str,
     except Exception as error:  # torch raises whatever its unpickler meets
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise OutputError(f"checkpoint {path} is damaged ({reason}): delete it and run without --resume") from None
-    if version != _FORMAT or found != fingerprint:
+    if version != _FORMAT:
+        raise UsageError(
+            f"checkpoint {path} is of an older photostyle, whose network vgg16 is now named hed, and can't be resumed: "
+            "delete it and run without --resume, with --backbone hed for the network of then"
+        )
+    if found != fingerprint:
         raise UsageError(
             f"checkpoint {path} belongs to a run with other pictures, masks, weights or options: "
             "give the same ones, or run without --resume"

@@ -23,17 +23,17 @@ from photostyle.regions.labels import LabelMasks, normalise
 from photostyle.regions.segmentation import cache
 from photostyle.regions.segmentation.checkpoints import identify, load_network
 from photostyle.regions.segmentation.colours import weigh_by_colour
-from photostyle.regions.segmentation.entries import load_segmenters, segmenter_entry
+from photostyle.regions.segmentation.entries import SEGMENTERS, segmenter_entry
 from photostyle.regions.segmentation.guided import LEAST, refine, upsample
 from photostyle.regions.segmentation.islands import merge_islands
 from photostyle.regions.segmentation.network import Network
 from photostyle.regions.segmentation.trust import Trust, judge
 
 __all__ = [
+    "SEGMENTERS",
     "Segmentation",
     "Segmenter",
     "label_palette",
-    "load_segmenters",
     "refine",
     "segmenter_entry",
     "upsample",
@@ -111,7 +111,7 @@ class Segmenter:
     @property
     def labels(self) -> tuple[str, ...]:
         """All labels that it knows, in the order of a label map's indices."""
-        if self._network is None and (entry := load_segmenters().get(self.name)) is not None:
+        if self._network is None and (entry := SEGMENTERS.get(self.name)) is not None:
             return entry.table.labels
         return self.network.labels
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.errors import OutputError, WeightsError
-from photostyle.features.fetch import cache_folder
+from photostyle.features.cache import cache_folder
 from photostyle.images import write_atomically
 
 __all__ = ["cache_key", "load", "rounded", "store"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from photostyle.errors import PhotostyleError, UsageError, WeightsError
+from photostyle.features.cache import check_pin, is_offline, pinned
+from photostyle.features.download import sha256_of
 from photostyle.features.registry import PREPROCESSINGS
-from photostyle.features.rows import read_toml
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.segmentation.entries import (
+    SEGMENTERS,
     LabelTable,
     SegmenterEntry,
     label_table,
-    load_segmenters,
     read_label_table,
+    read_table,
     segmenter_entry,
 )
 from photostyle.regions.segmentation.network import Network, build_model
@@ -91,10 +94,10 @@ def load_network(name: str, *, offline: bool = False, callback: Callback = ignor
     path = _path_of(name)
     if path is None:
         entry = segmenter_entry(name)
-        return _packaged(entry) if entry.repository is None else _from_hub(entry, offline, callback)
+        return _packaged(entry) if not entry.repository else _from_hub(entry, offline, callback)
     if path.is_dir():
         table = _table_of(path)
-        settings = read_toml(table, "the table of labels", "check the file")
+        settings = read_table(table)
         preprocessing, longest = settings.get("preprocessing", "torchvision"), settings.get("longest", _LONGEST)
         _check_settings(table, preprocessing, longest)
         return _from_folder(path, str(path), read_label_table(table), longest, preprocessing)
@@ -103,7 +106,7 @@ def load_network(name: str, *, offline: bool = False, callback: Callback = ignor
 
 def _path_of(name: str) -> Path | None:
     """Tell a path from a name of the registry, which goes before a file of the same name."""
-    if name in load_segmenters():
+    if name in SEGMENTERS:
         return None
     try:
         path = Path(name).expanduser()
@@ -119,9 +122,6 @@ def _path_of(name: str) -> Path | None:
 
 
 def _packaged(entry: SegmenterEntry) -> Network:
-    assert entry.file is not None
-    assert entry.architecture is not None
-    assert entry.encoder is not None
     data = _read(entry.file)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != entry.sha256:
@@ -176,27 +176,29 @@ def _from_hub(entry: SegmenterEntry, offline: bool, callback: Callback) -> Netwo
     """Let smp load a network of the hub, from the hub's own cache if it is there."""
     import huggingface_hub
 
-    assert entry.repository is not None
-    cached = [huggingface_hub.try_to_load_from_cache(entry.repository, file) for file in _HUB_FILES]
-    offline = offline or os.environ.get("PHOTOSTYLE_OFFLINE", "0") not in ("", "0")
+    weights = f"{entry.repository}/{_HUB_FILES[1]}"
+    commit = pinned(f"commit of {weights}")
+    cached = [huggingface_hub.try_to_load_from_cache(entry.repository, file, revision=commit) for file in _HUB_FILES]
     if not all(isinstance(file, str) for file in cached):
-        if offline:
+        if is_offline(offline):
             raise WeightsError(
                 f"segmenter {entry.name} ({entry.repository}) is not in the hub's cache and photostyle is offline: "
                 "run once without --offline, take --segmenter outdoor, which needs no network, or give a label map"
             )
         callback(Message(f"fetching segmenter {entry.name} ({entry.repository}) from the model hub", kind="wait"))
-        cached = [_fetch(entry, file) for file in _HUB_FILES]
+        cached = [_fetch(entry, file, commit) for file in _HUB_FILES]
     folder = Path(str(cached[0])).parent
+    check_pin(weights, sha256_of(folder / _HUB_FILES[1]), callback)
+    if commit is None and re.fullmatch("[0-9a-f]{40}", folder.name):  # the hub's cache has a folder for each commit
+        check_pin(f"commit of {weights}", folder.name, callback)
     return _from_folder(folder, entry.name, entry.table, entry.longest, entry.preprocessing)
 
 
-def _fetch(entry: SegmenterEntry, file: str) -> str:
+def _fetch(entry: SegmenterEntry, file: str, commit: str | None) -> str:
     import huggingface_hub
 
-    assert entry.repository is not None
     try:
-        return str(huggingface_hub.hf_hub_download(entry.repository, file))
+        return str(huggingface_hub.hf_hub_download(entry.repository, file, revision=commit))
     except Exception as error:  # the hub's client raises errors of several libraries
         raise WeightsError(
             f"can't fetch segmenter {entry.name} ({entry.repository}/{file}) from the model hub "

@@ -1,7 +1,8 @@
-"""The registered segmenters: rows [segmenter.NAME] of the registry, and the tables that merge classes to labels."""
+"""The registered segmenters, one row each, and the tables that merge classes to labels."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,21 @@ from numpy.typing import NDArray
 
 from photostyle.errors import UsageError, WeightsError
 from photostyle.features import registry
-from photostyle.features.rows import Row, read_rows, read_toml
 
-__all__ = ["LabelTable", "SegmenterEntry", "label_table", "load_segmenters", "read_label_table", "segmenter_entry"]
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "SEGMENTERS",
+    "LabelTable",
+    "SegmenterEntry",
+    "label_table",
+    "read_label_table",
+    "read_table",
+    "segmenter_entry",
+]
 
 
 @dataclass(frozen=True)
@@ -41,70 +54,100 @@ class LabelTable:
 
 @dataclass(frozen=True)
 class SegmenterEntry:
-    """One row of the registry.
+    """One row.
 
     Attributes
     ----------
-    name, description, licence, origin, card : str
-        For people; `card` is the file name of the model card.
-    architecture, encoder : str or None
-        As segmentation-models-pytorch calls them; None for a network of the hub, which says so itself.
-    table : LabelTable
-        Its classes and labels.
+    name, description, licence, origin : str
+        For people; NAME.md in the models folder is the model card.
     longest : int
         Longest side, in pixels, at which the network looks at a picture.
     preprocessing : str
         A key of :data:`photostyle.features.registry.PREPROCESSINGS`.
-    file : Path or None
-        A packaged safetensors file.
-    sha256 : str or None
-        Of that file.
-    repository : str or None
-        Its name on the model hub, where it isn't packaged.
+    labels : tuple of str
+        Where the network's classes are its labels: in the order of its outputs. A map's index is the place in here.
+    architecture, encoder, sha256 : str
+        Of a packaged network, NAME.safetensors in the models folder; as segmentation-models-pytorch calls them.
+    repository : str
+        The name on the model hub of one that isn't packaged; NAME.toml in the models folder says what its classes mean.
     """
 
     name: str
     description: str
     licence: str
     origin: str
-    card: str
-    architecture: str | None
-    encoder: str | None
-    table: LabelTable
     longest: int
     preprocessing: str
-    file: Path | None
-    sha256: str | None
-    repository: str | None
+    labels: tuple[str, ...] = ()
+    architecture: str = ""
+    encoder: str = ""
+    sha256: str = ""
+    repository: str = ""
+
+    @property
+    def table(self) -> LabelTable:
+        """Its classes and labels."""
+        if self.repository:
+            return read_label_table(registry.models_folder() / f"{self.name}.toml")
+        return LabelTable(self.labels, tuple((label, label) for label in self.labels))
+
+    @property
+    def file(self) -> Path:
+        """The packaged file."""
+        return registry.models_folder() / f"{self.name}.safetensors"
 
 
-def load_segmenters() -> dict[str, SegmenterEntry]:
-    """Read the rows.
-
-    Returns
-    -------
-    dict of str to SegmenterEntry
-        In the order of the file.
-
-    Raises
-    ------
-    WeightsError
-        If a row or a table is not as it should be; the message names the row and the field.
-    """
-    rows = read_rows(registry.registry_document(), "segmenter")
-    return {name: _entry(name, row) for name, row in rows.items()}
+_ROWS = (
+    SegmenterEntry(
+        name="outdoor",
+        description="EfficientNet-Lite2 FPN for outdoor scenes, trained by photostyle",
+        licence="research only",
+        origin="scripts/train_segmenter.py on MSRC v2, LabelMeFacade and CamVid, from ImageNet weights (Apache-2.0)",
+        longest=448,
+        preprocessing="half",
+        labels=(
+            *("sky", "building", "vegetation", "mountain", "water"),
+            *("ground", "person", "animal", "vehicle", "object"),
+        ),
+        architecture="FPN",
+        encoder="timm-tf_efficientnet_lite2",
+        sha256="0e091ca7cdfe86740911b806add28ceb2dc0a72090d79ef6f69149f8538db3b0",
+    ),
+    SegmenterEntry(
+        name="ade20k",
+        description="SegFormer B3 of smp's hub, ADE20K at 512 pixels",
+        licence="see the hub's page (NVIDIA source code licence, non-commercial)",
+        origin="smp-hub, converted from the authors' release (Xie et al. 2021)",
+        longest=512,
+        preprocessing="torchvision",
+        repository="smp-hub/segformer-b3-512x512-ade-160k",
+    ),
+)
+SEGMENTERS: dict[str, SegmenterEntry] = {row.name: row for row in _ROWS}
+"""The registered segmenters by name."""
 
 
 def segmenter_entry(name: str) -> SegmenterEntry:
     """Look a segmenter up by its name; an unknown name is a `UsageError` that lists the known ones."""
-    entries = load_segmenters()
-    if name not in entries:
+    if name not in SEGMENTERS:
         raise UsageError(
-            f"--segmenter is {name!r}, but must be one of {', '.join(entries)}, or the PATH of a checkpoint: a "
+            f"--segmenter is {name!r}, but must be one of {', '.join(SEGMENTERS)}, or the PATH of a checkpoint: a "
             "folder that smp's save_pretrained wrote, with a labels.toml, or a .safetensors file of "
             "scripts/train_segmenter.py"
         )
-    return entries[name]
+    return SEGMENTERS[name]
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read a file of a table as plain data; a `WeightsError` if it is missing or no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(
+            f"can't read the table of labels {path} ({error.strerror or error}): check the file"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WeightsError(f"the table of labels {path} is not valid TOML ({error}): mend it") from error
 
 
 def read_label_table(path: Path) -> LabelTable:
@@ -115,7 +158,7 @@ def read_label_table(path: Path) -> LabelTable:
     WeightsError
         If the file can't be read, or a class has a label that ``labels`` doesn't list.
     """
-    document = read_toml(path, "the table of labels", "check the file")
+    document = read_table(path)
     labels, classes = document.get("labels"), document.get("classes")
     return _table(path.name, labels, classes.items() if isinstance(classes, dict) else None)
 
@@ -137,25 +180,3 @@ def _table(name: str, labels: Any, classes: Any) -> LabelTable:
         if label not in labels:
             raise WeightsError(f"{name}: class {each!r} has the label {label!r}, which is not among {labels}")
     return LabelTable(tuple(labels), pairs)
-
-
-def _entry(name: str, row: Row) -> SegmenterEntry:
-    folder = registry.models_folder()
-    hub = "repository" in row
-    if "table" in row:
-        table = read_label_table(folder / row.text("table"))
-    else:
-        table = label_table(f"registry.toml, row [segmenter.{name}]", row.take("labels", list))
-    entry = SegmenterEntry(
-        name=name,
-        architecture=None if hub else row.text("architecture"),
-        encoder=None if hub else row.text("encoder"),
-        table=table,
-        longest=row.count("longest"),
-        preprocessing=row.choice("preprocessing", tuple(registry.PREPROCESSINGS)),
-        file=None if hub else folder / row.text("file"),
-        sha256=None if hub else row.digest("sha256"),
-        repository=row.text("repository") if hub else None,
-        **{field: row.text(field) for field in ("licence", "origin", "description", "card")},
-    )
-    return row.done(entry)
