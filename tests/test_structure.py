@@ -31,7 +31,7 @@ ROWS = [
     {"features", "regions"},
     {"objective"},
     {"solvers"},
-    {"finish", "report"},
+    {"finish", "measure", "report"},
     {
         "model_cache",
         "preparation",
@@ -59,6 +59,7 @@ SEEN_BY_APPS = {
     "variations",
     "config",
     "errors",
+    "measure",
     "progress",
     "report",
     "_version",
