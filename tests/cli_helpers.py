@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import LAYER_FLAGS, halves, indexed_mask, save, tiny_weights
-from measure_helpers import tiny_networks
+from measure_helpers import quick_scores
 
 from photostyle.apps import cli
 
@@ -54,7 +54,7 @@ class Workshop:
         self.network = ("--weights", self.weights, *LAYER_FLAGS)
         self.quick = ("--schedule", "single", "--iterations", iterations)
         monkeypatch.setenv("COLUMNS", "100")
-        monkeypatch.setattr("photostyle.comparison.load_networks", tiny_networks)
+        quick_scores(monkeypatch)
 
     def __call__(self, *arguments: object) -> Outcome:
         """Run ``photostyle`` with these arguments."""

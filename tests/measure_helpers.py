@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -53,3 +54,11 @@ def _networks() -> Networks:
 def tiny_networks(**_options: object) -> Networks:
     """What stands in for :func:`photostyle.measure.load_networks`."""
     return _networks()
+
+
+def quick_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``compare`` and ``score`` measure small pictures with these networks."""
+    for place in ("comparison", "scoring"):
+        monkeypatch.setattr(f"photostyle.{place}.load_networks", tiny_networks)
+    monkeypatch.setattr("photostyle.measure.photo._WIDTH", 96)
+    monkeypatch.setattr("photostyle.measure.photo._MATTING_WIDTH", 64)

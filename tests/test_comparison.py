@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from helpers import LAYERS, TERMS, Log, halves, image, indexed_mask, tiny_weights
-from measure_helpers import tiny_networks
+from measure_helpers import quick_scores
 
 import photostyle
 from photostyle import comparison as module
@@ -34,7 +34,7 @@ OPTIONS = {
 @pytest.fixture(scope="module", autouse=True)
 def _tiny_scores():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load_networks", tiny_networks)
+        quick_scores(patch)
         yield
 
 

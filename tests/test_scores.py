@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers import SAMPLES, halves, indexed_mask
-from measure_helpers import tiny_networks
+from measure_helpers import quick_scores
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -142,7 +142,7 @@ def test_bad_input_is_refused():
 
 @pytest.fixture
 def _quick(monkeypatch):
-    monkeypatch.setattr("photostyle.scoring.load_networks", tiny_networks)
+    quick_scores(monkeypatch)
 
 
 @pytest.mark.usefixtures("_quick")

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from helpers import picture
-from measure_helpers import tiny_networks
+from measure_helpers import quick_scores
 from PIL import Image
 from web_helpers import Client, page_served, picture_bytes, wait_until
 
@@ -268,7 +268,7 @@ def test_broken_edits_are_a_message(served, client):
 
 
 def test_the_comparison_has_both_pictures_and_scores(served, client, monkeypatch):
-    monkeypatch.setattr("photostyle.comparison.load_networks", tiny_networks)
+    quick_scores(monkeypatch)
     client.content(picture_bytes())
     client.styles(picture_bytes(seed=1), picture_bytes(seed=2))
     regions = served.service.sessions.get(client.session).regions

@@ -59,4 +59,4 @@ def _color_difference(truth: NDArray[np.float32], result: NDArray[np.float32]) -
         band = slice(top, top + rows)
         difference = deltaE_ciede2000(rgb2lab(truth[band]), rgb2lab(result[band]))  # type: ignore[no-untyped-call]
         total += float(difference.sum(dtype=np.float64))
-    return total / (height * width)
+    return float(total / (height * width))
