@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -184,8 +185,12 @@ def _sheet(
 
 
 def _lines(scores: dict[str, float]) -> list[str]:
-    """Write scores in lines, one for what says most of photographs, one of paintings, and one of the objective."""
-    lines: dict[str, list[str]] = {}
+    """Write scores in lines of at most three: of photographs, of paintings, and of the objective."""
+    groups: dict[str, list[str]] = {}
     for name, value in scores.items():
-        lines.setdefault(SCORES[name].tells, []).append(f"{name} {value:.{SCORES[name].digits}f}")
-    return ["   ".join(line) for line in lines.values()]
+        groups.setdefault(SCORES[name].tells, []).append(f"{name} {value:.{SCORES[name].digits}f}")
+    lines = []
+    for texts in groups.values():
+        each = math.ceil(len(texts) / math.ceil(len(texts) / 3))
+        lines += ["   ".join(texts[i : i + each]) for i in range(0, len(texts), each)]
+    return lines

@@ -185,7 +185,7 @@ def test_the_sheet_shows_inputs_masks_results_and_curves(inputs, masks, monkeypa
         caption = shown[pictures.index(result.rgb.tobytes())].caption
         assert name in caption[0]
         assert caption[1].startswith("lpips "), "its scores stand below, the most telling first"
-        assert len(caption) == 4
+        assert len(caption) == 6
 
 
 def test_a_grid_gives_regions_too(inputs):

@@ -58,7 +58,7 @@ SCORES = {
         Score(
             "style_regions", "relative distance of the regions' style layers from the styles'", "lower", "regions", 4
         ),
-        Score("style_global", "the same with the whole picture as one region", "lower", "regions", 4),
+        Score("style_global", "the same with the whole picture as one region", "lower", "regions"),
         Score("delta_e", "mean colour difference (CIEDE2000) from the truth", "lower", "truth", 2),
         Score("psnr", "peak signal-to-noise ratio to the truth, in dB", "higher", "truth", 2),
         Score("ssim", "structural similarity to the truth, mean of red, green and blue", "higher", "truth"),
