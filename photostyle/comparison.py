@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,17 +12,14 @@ from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError, Interrupted, RegionError, UsageError, WeightsError
-from photostyle.features.hed import HED, EdgeHead
-from photostyle.features.weights import load_weights
 from photostyle.images import resize
+from photostyle.measure import SCORES, ObjectiveTerms, RegionPair, Ruler, load_networks, most_telling_first, told
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.curves import loss_curves
 from photostyle.report.masks import label_colors, overlay
-from photostyle.report.numbers import EXPLANATION, Yardstick
-from photostyle.report.scores import MEANING, PhotoScores, RegionPair
 from photostyle.report.sheet import Tile, contact_sheet
 from photostyle.torch_state import own_torch_state
 
@@ -41,7 +39,8 @@ class Comparison:
     curves, sheet : ndarray of float32, shape (H, W, 3)
         The loss curves, and all pictures on one sheet.
     record : dict
-        The numbers and scores of each variant, what they mean, and the records of the runs.
+        "scores" of each variant, those that say most of the mode first; their "meaning"; the "size" at which terms of
+        the objective are measured; and the records of the "runs".
     """
 
     results: dict[str, Result]
@@ -101,8 +100,8 @@ def compare(
         for name in ("segmented", "unsegmented"):
             without = replace(prepared[name].config, matting_weight=0.0, smoothing=0.0, start="content")
             prepared[f"{name}-no-matting"] = replace(prepared[name], config=without)
-    scorer = _scorer(segmented, callback)
-    yardstick = Yardstick(segmented.problem, unsegmented.problem, segmented.config, segmented.solve_size)
+    ruler = _ruler(segmented, callback)
+    terms = ObjectiveTerms(segmented.problem, unsegmented.problem, segmented.config, segmented.solve_size)
     results: dict[str, Result] = {}
     for number, (name, each) in enumerate(prepared.items(), 1):
         callback(Message(f"{name} ({number} of {len(prepared)})", "wait"))
@@ -113,34 +112,35 @@ def compare(
                 on_result(name, stop.result)
             raise
         on_result(name, results[name])
-    numbers = {name: yardstick(result.rgb) for name, result in results.items()}
-    scores = {name: scorer(result.rgb) for name, result in results.items()} if scorer else {}
+    scores = {
+        name: most_telling_first(ruler(result.rgb) | terms(result.rgb), segmented.config.mode)
+        for name, result in results.items()
+    }
     masks = _overlays(segmented)
     curves = loss_curves({name: result.record["history"] for name, result in results.items()}, 1600)
     return Comparison(
         results,
         masks,
         curves,
-        _sheet(segmented, results, numbers, scores, masks, curves),
+        _sheet(segmented, results, scores, masks, curves),
         {
-            "numbers": numbers,
-            "meaning": EXPLANATION,
             "scores": scores,
-            "scores_meaning": MEANING,
+            "meaning": told(scores["segmented"]),
             "size": list(segmented.solve_size),
             "runs": {name: result.record for name, result in results.items()},
         },
     )
 
 
-def _scorer(prepared: Prepared, callback: Callback) -> PhotoScores | None:
-    """Return what scores the results, each region against the style that weighs most in it."""
+def _ruler(prepared: Prepared, callback: Callback) -> Callable[[NDArray[np.float32]], dict[str, float]]:
+    """Return what measures results, each region against the style that weighs most in it; nothing where it can't."""
     problem = prepared.problem
-    weights = problem.backbone.weights
-    pairs = []
+    pairs, shares = [], np.zeros(len(problem.styles))
     for mask, assignment in zip(prepared.masks.masks, problem.assignments, strict=True):
         if not assignment.sources:
             continue
+        for each in assignment.sources:
+            shares[each.style] += each.weight * float(mask.mean())
         source = max(assignment.sources, key=lambda each: each.weight)
         labels = problem.style_masks[source.style]
         theirs = np.ones((1, 1), dtype=np.float32)
@@ -148,12 +148,11 @@ def _scorer(prepared: Prepared, callback: Callback) -> PhotoScores | None:
             theirs = labels.masks[labels.labels.index(source.label)]
         pairs.append(RegionPair(mask, theirs, source.style))
     try:
-        if weights is None or not EdgeHead.is_in(weights):
-            weights = load_weights("hed", offline=prepared.config.offline, callback=callback)
-        return PhotoScores(HED(weights), prepared.content.rgb, problem.styles, pairs)
+        networks = load_networks(offline=prepared.config.offline, callback=callback)
+        return Ruler(networks, prepared.content.rgb, problem.styles, pairs, shares.tolist())
     except (RegionError, WeightsError) as error:
-        callback(Message(f"no scores: {error}"))
-        return None
+        callback(Message(f"only the terms of the objective are measured: {error}", "warning"))
+        return lambda _picture: {}
 
 
 def _overlays(prepared: Prepared) -> dict[str, NDArray[np.float32]]:
@@ -169,7 +168,6 @@ def _overlays(prepared: Prepared) -> dict[str, NDArray[np.float32]]:
 def _sheet(
     prepared: Prepared,
     results: dict[str, Result],
-    numbers: dict[str, dict[str, float]],
     scores: dict[str, dict[str, float]],
     masks: dict[str, NDArray[np.float32]],
     curves: NDArray[np.float32],
@@ -183,17 +181,18 @@ def _sheet(
         Tile(picture, (f"regions of {name}", ", ".join(f"{k} {v:.0%}" for k, v in labels[name].shares.items())))
         for name, picture in masks.items()
     ]
-    tiles = [
-        Tile(
-            result.rgb,
-            (
-                name,
-                f"content {n['content']:.3f}   matting {n['matting']:.1f}",
-                f"style: regions {n['style_regions']:.4f}   global {n['style_global']:.4f}",
-                *(["  ".join(f"{key} {value:.3f}" for key, value in scores[name].items())] if scores else []),
-            ),
-        )
-        for (name, result), n in zip(results.items(), numbers.values(), strict=True)
-    ]
+    tiles = [Tile(result.rgb, (name, *_lines(scores[name]))) for name, result in results.items()]
     rows = [inputs, *(tiles[i : i + 2] for i in range(0, len(tiles), 2)), [Tile(curves, ("losses",))]]
     return contact_sheet(rows)
+
+
+def _lines(scores: dict[str, float]) -> list[str]:
+    """Write scores in lines of at most three: of photographs, of paintings, and of the objective."""
+    groups: dict[str, list[str]] = {}
+    for name, value in scores.items():
+        groups.setdefault(SCORES[name].tells, []).append(f"{name} {value:.{SCORES[name].digits}f}")
+    lines = []
+    for texts in groups.values():
+        each = math.ceil(len(texts) / math.ceil(len(texts) / 3))
+        lines += ["   ".join(texts[i : i + each]) for i in range(0, len(texts), each)]
+    return lines

@@ -1,4 +1,4 @@
-"""Scores of any result against its content, its style and their regions."""
+"""Scores of any result against its content, its style, their regions, and the right answer where one is known."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ import numpy as np
 from PIL import Image
 
 from photostyle.errors import ImageError, UsageError
-from photostyle.features.hed import HED
-from photostyle.features.weights import load_weights
 from photostyle.images import Picture, read_picture
+from photostyle.measure import RegionPair, Ruler, check_truth, load_networks, truth_scores
 from photostyle.preparation import MIN_SIDE, PictureSource
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.legend import COMMON_COLORS
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.source import ContentMask, StyleMask, read_regions
-from photostyle.report.scores import MEANING, PhotoScores, RegionPair
 from photostyle.torch_state import own_torch_state
 
-__all__ = ["MEANING", "score"]
+__all__ = ["score"]
 
 _ASPECT = 0.02  # by which a result's aspect may differ from the content's
 
@@ -36,11 +34,12 @@ def score(
     content_mask: ContentMask | None = None,
     style_mask: StyleMask | None = None,
     regions: str | None = None,
+    truth: PictureSource | None = None,
     segmenter: str = "outdoor",
     offline: bool = False,
     callback: Callback = ignore,
 ) -> list[dict[str, float]]:
-    """Score results, made by whatever means; :data:`photostyle.scoring.MEANING` tells what the numbers mean.
+    """Score results, made by whatever means; :data:`photostyle.measure.SCORES` tells what the numbers mean.
 
     Parameters
     ----------
@@ -54,6 +53,8 @@ def score(
     regions : str, optional
         "none" (everything is one region), "auto" (segmentation) or a label map FILE. By default what the masks imply,
         else "none".
+    truth : path, PIL image, ndarray or Tensor, optional
+        The right answer, where one is known, of the size of the results.
     segmenter : str
         What "auto" asks.
     offline : bool
@@ -64,7 +65,8 @@ def score(
     Returns
     -------
     list of dict
-        ``edge_ssim``, ``color``, ``gram`` and ``matting`` of each result.
+        For each result ``edge_ssim``, ``color``, ``gram``, ``matting``, ``h_corr`` and ``h_chi``; ``lpips``,
+        ``style_alex``, ``grain_chroma`` and ``grain_luma``; with a truth also ``delta_e``, ``psnr`` and ``ssim``.
 
     Raises
     ------
@@ -78,6 +80,10 @@ def score(
     pictures = [read_picture(result, role="result", min_side=MIN_SIDE) for result in results]
     for picture in pictures:
         _check_aspect(picture, source)
+    answer = None if truth is None else read_picture(truth, role="truth", min_side=MIN_SIDE)
+    if answer is not None:
+        for picture in pictures:
+            check_truth(answer, picture)
     found = read_regions(
         source,
         [target],
@@ -91,9 +97,8 @@ def score(
         callback(Message(note))
     theirs = found.styles[0]
     pairs = _pairs(_as_drawn(found.content, content_mask), None if theirs is None else _as_drawn(theirs, style_mask))
-    hed = HED(load_weights("hed", offline=offline, callback=callback))
-    scorer = PhotoScores(hed, source.rgb, [target.rgb], pairs)
-    return [scorer(picture.rgb) for picture in pictures]
+    ruler = Ruler(load_networks(offline=offline, callback=callback), source.rgb, [target.rgb], pairs)
+    return [ruler(each.rgb) | (truth_scores(answer.rgb, each.rgb) if answer else {}) for each in pictures]
 
 
 def _as_drawn(masks: LabelMasks, source: object) -> LabelMasks:

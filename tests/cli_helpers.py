@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import LAYER_FLAGS, halves, indexed_mask, save, tiny_weights
+from measure_helpers import quick_scores
 
 from photostyle.apps import cli
 
@@ -29,7 +30,7 @@ class Outcome:
 
 
 class Workshop:
-    """Inputs of 64×48 pixels, an empty folder for results, and a network of three layers.
+    """Inputs of 64×48 pixels, an empty folder for results, a network of three layers, and narrow ones for scores.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ class Workshop:
         self.network = ("--weights", self.weights, *LAYER_FLAGS)
         self.quick = ("--schedule", "single", "--iterations", iterations)
         monkeypatch.setenv("COLUMNS", "100")
+        quick_scores(monkeypatch)
 
     def __call__(self, *arguments: object) -> Outcome:
         """Run ``photostyle`` with these arguments."""

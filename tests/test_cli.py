@@ -309,7 +309,8 @@ def test_compare_writes_a_sheet_curves_numbers_and_the_variants(shop):
     record = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     assert json.loads(outcome.out) == record
     assert outcome.out.count("\n") == 1
-    assert set(record["numbers"]) == set(record["runs"]) == variants
+    assert set(record["scores"]) == set(record["runs"]) == variants
+    assert all(name in outcome.err for name in record["meaning"])
     assert "sheet.png" in outcome.err
     for path in folder.glob("*.png"):
         with Image.open(path) as image:

@@ -16,6 +16,7 @@ from PIL import Image
 
 import photostyle
 from photostyle.errors import ImageError, UsageError
+from photostyle.measure import SCORES
 from photostyle.report.curves import loss_curves_svg
 from photostyle.report.found import find_runs
 from photostyle.report.page import html_page
@@ -106,8 +107,33 @@ def test_a_page_of_everything_needs_nothing_else(shop):
     # content and style are in four runs, but once in the page; 5 results, 2 overlays, the regions over the content
     assert len(pictures) == 2 + 5 + 2 + 1
     assert page.count("data:image/svg+xml") == 2
-    for text in ("style 1: sky", "unsegmented", "SHA-256", "style regions"):
+    for text in ("style 1: sky", "unsegmented", "SHA-256", "style regions", "loss style"):
         assert text in page
+    index = page[page.index('<table id="index">') : page.index("</table>")]
+    heads = re.findall(r'<button type="button">([^<]*)</button>', index)
+    assert heads.index("lpips") < heads.index("grain luma")
+    assert not {"edge ssim", "style regions"} & set(heads), "the index has what tells most of the mode"
+
+
+def test_a_comparison_of_an_earlier_version_is_read_with_one_matting(shop):
+    folder = shop.output.parent / "pair"
+    assert shop.compare(folder, *shop.masks).code == 0
+    path = folder / "comparison.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    variants = record["scores"]
+    old = ("content", "style_regions", "style_global")
+    record["numbers"] = {v: {name: scores[name] for name in old} | {"matting": 77.0} for v, scores in variants.items()}
+    photo = ("edge_ssim", "color", "gram", "matting")
+    record["scores"] = {v: {name: scores[name] for name in photo} for v, scores in variants.items()}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    (run,) = find_runs(folder)
+    assert list(run.scores["segmented"]) == [*old, *photo]
+    assert run.scores["segmented"]["matting"] == variants["segmented"]["matting"]
+    assert SCORES["matting"].told.replace("'", "&#39;") in html_page([run], title="a")
+    record["scores"] = {}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    (run,) = find_runs(folder)
+    assert list(run.scores["segmented"]) == list(old), "the other matting isn't told under this name"
 
 
 def test_the_picture_in_the_page_is_the_result(shop):

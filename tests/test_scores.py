@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from helpers import SAMPLES, halves, indexed_mask
+from measure_helpers import quick_scores
 from PIL import Image
 from typer.testing import CliRunner
 
 from photostyle.apps.cli import app
 from photostyle.errors import ImageError, RegionError, UsageError
 from photostyle.images import read_picture, resize
+from photostyle.measure import SCORES
 from photostyle.regions.labels import LabelMasks
-from photostyle.scoring import MEANING, _as_drawn, score
+from photostyle.scoring import _as_drawn, score
 
 
 def small(name, size=(120, 80)):
@@ -49,7 +52,7 @@ def found(masks):
 
 def test_every_score_is_explained_and_finite(found):
     for scores in found.values():
-        assert list(scores) == list(MEANING)
+        assert list(scores) == [name for name, each in SCORES.items() if each.tells in ("photo", "artistic")]
         assert np.isfinite(list(scores.values())).all()
 
 
@@ -59,13 +62,20 @@ def test_the_content_itself(found):
     assert scores["color"] == pytest.approx(1)
     assert scores["gram"] == pytest.approx(1)
     assert scores["matting"] < 1
+    assert scores["lpips"] == 0
+    assert scores["h_chi"] > found["style"]["h_chi"]
+    assert scores["style_alex"] > 10 * found["style"]["style_alex"]
 
 
 def test_the_style_itself_has_the_style_but_neither_edges_nor_windows(found):
     scores = found["style"]
     assert scores["color"] == pytest.approx(0, abs=1e-6)
     assert scores["gram"] == pytest.approx(0, abs=1e-6)
+    assert (scores["h_corr"], scores["h_chi"]) == (pytest.approx(1), pytest.approx(0))
+    assert scores["style_alex"] < 0.05
+    assert scores["grain_luma"] == pytest.approx(1, abs=0.05)
     assert scores["edge_ssim"] < 0.6
+    assert scores["lpips"] > 0.3
     assert scores["matting"] > 100 * found["content"]["matting"]
 
 
@@ -74,11 +84,13 @@ def test_another_colour_costs_little_and_noise_much(found):
     assert found["recoloured"]["edge_ssim"] > 0.9
     assert found["noisy"]["matting"] > 20 * found["recoloured"]["matting"]
     assert found["noisy"]["edge_ssim"] < found["recoloured"]["edge_ssim"]
+    assert found["noisy"]["lpips"] > 2 * found["recoloured"]["lpips"]
+    assert found["noisy"]["grain_chroma"] > 3 * found["recoloured"]["grain_chroma"]
 
 
 def test_the_size_of_a_result_hardly_matters(found):
     for name, value in found["enlarged"].items():
-        assert value == pytest.approx(found["content"][name], abs=0.1 if name != "matting" else 2.0)
+        assert value == pytest.approx(found["content"][name], rel=0.06, abs=0.1 if name != "matting" else 2.0)
 
 
 def test_colours_are_those_of_brute_force(masks):
@@ -128,6 +140,50 @@ def test_bad_input_is_refused():
         score(CONTENT, STYLE, [CONTENT[:, :60]])
 
 
+@pytest.fixture
+def _quick(monkeypatch):
+    quick_scores(monkeypatch)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_the_truth(tmp_path):
+    near, far = np.clip(CONTENT * 0.98, 0, 1), np.clip(CONTENT * 0.6 + 0.3, 0, 1)
+    rows = score(CONTENT, STYLE, [CONTENT, near, far], truth=CONTENT)
+    assert list(rows[0])[-3:] == ["delta_e", "psnr", "ssim"]
+    assert rows[0]["delta_e"] < rows[1]["delta_e"] < rows[2]["delta_e"]
+    assert rows[0]["psnr"] > rows[1]["psnr"] > rows[2]["psnr"]
+    assert rows[0]["ssim"] > rows[1]["ssim"] > rows[2]["ssim"]
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    deep = tmp_path / "deep.png"
+    cv2.imwrite(str(deep), np.round(CONTENT[..., ::-1] * 65535).astype(np.uint16))
+    assert score(CONTENT, STYLE, [CONTENT], truth=deep)[0]["psnr"] > 90, "16 bits are read as 16 bits"
+
+
+@pytest.mark.parametrize(
+    ("truth", "expected"),
+    [
+        (resize(CONTENT, (60, 40)), r"is 120×80, but the truth .* is 60×40: .* bring one of them to the size"),
+        (CONTENT[:, :60], r"is 120×80, but the truth .* is 60×80"),
+        (CONTENT[:1, :1], r"truth .*1×1"),
+        ("nowhere.png", r"truth picture nowhere\.png: there is no such file"),
+    ],
+)
+def test_a_truth_that_does_not_fit_is_refused(truth, expected):
+    with pytest.raises(ImageError, match=expected):
+        score(CONTENT, STYLE, [CONTENT], truth=truth)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_truth_that_is_damaged_is_refused_and_one_in_cmyk_is_read(tmp_path):
+    damaged, cmyk = tmp_path / "damaged.png", tmp_path / "cmyk.jpg"
+    damaged.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    with pytest.raises(ImageError, match=r"truth picture .*damaged\.png"):
+        score(CONTENT, STYLE, [CONTENT], truth=damaged)
+    Image.fromarray(np.round(CONTENT * 255).astype(np.uint8)).convert("CMYK").save(cmyk, quality=95)
+    assert score(CONTENT, STYLE, [CONTENT], truth=cmyk)[0]["ssim"] > 0.9
+
+
+@pytest.mark.usefixtures("_quick")
 def test_the_command(tmp_path, masks):
     paths = []
     for name, picture in (("content", CONTENT), ("style", STYLE)):
@@ -136,8 +192,13 @@ def test_the_command(tmp_path, masks):
     flags = [part for key, path in masks.items() for part in (f"--{key.replace('_', '-')}", str(path))]
     outcome = CliRunner().invoke(app, ["score", *paths, paths[0], paths[1], *flags])
     assert outcome.exit_code == 0, outcome.output
-    assert [line.split()[0] for line in outcome.stdout.splitlines()] == ["edge_ssim", paths[0], paths[1]]
-    outcome = CliRunner().invoke(app, ["score", *paths, paths[0], *flags, "--json", "--quiet"])
+    photo, painting = outcome.stdout.split("\n\n")
+    assert photo.splitlines()[0].split()[3:] == ["edge_ssim", "color", "gram", "matting", "h_corr", "h_chi"]
+    assert painting.splitlines()[0].split()[3:] == ["lpips", "style_alex", "grain_chroma", "grain_luma"]
+    for table in (photo, painting):
+        assert [line.split()[0] for line in table.splitlines()[1:]] == paths
+    outcome = CliRunner().invoke(app, ["score", *paths, paths[0], *flags, "--truth", paths[0], "--json", "--quiet"])
     rows = json.loads(outcome.stdout)
     assert [row["result"] for row in rows] == [paths[0]]
     assert rows[0]["edge_ssim"] == pytest.approx(1)
+    assert rows[0]["ssim"] == pytest.approx(1)

@@ -31,7 +31,7 @@ ROWS = [
     {"features", "regions"},
     {"objective"},
     {"solvers"},
-    {"finish", "report"},
+    {"finish", "measure", "report"},
     {
         "torch_state",
         "model_cache",
@@ -60,6 +60,7 @@ SEEN_BY_APPS = {
     "variations",
     "config",
     "errors",
+    "measure",
     "progress",
     "report",
     "_version",

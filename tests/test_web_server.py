@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from helpers import picture
+from measure_helpers import quick_scores
 from PIL import Image
 from web_helpers import Client, page_served, picture_bytes, wait_until
 
@@ -266,7 +267,8 @@ def test_broken_edits_are_a_message(served, client):
     assert "doesn't fit the picture" in client.run(state=json.dumps({"version": version, "runs": "7x0"}))
 
 
-def test_the_comparison_has_both_pictures_and_numbers(served, client):
+def test_the_comparison_has_both_pictures_and_scores(served, client, monkeypatch):
+    quick_scores(monkeypatch)
     client.content(picture_bytes())
     client.styles(picture_bytes(seed=1), picture_bytes(seed=2))
     regions = served.service.sessions.get(client.session).regions
@@ -274,10 +276,11 @@ def test_the_comparison_has_both_pictures_and_numbers(served, client):
     runs = f"{width * (height // 2)}x0,{width * (height - height // 2)}x4"
     told = client.run("compare", state=json.dumps({"version": regions.version, "runs": runs}), use="each")
     assert "style_regions" in told, told[-1500:]
+    assert told.index("style_alex") < told.index("More scores") < told.index("edge_ssim")
     one, two = (pixels(client.fetch(told, name)) for name in ("segmented", "unsegmented"))
     assert one.shape == two.shape
     assert not np.array_equal(one, two)
-    assert set(json.loads(client.fetch(told, "record"))["numbers"]) == {"segmented", "unsegmented"}
+    assert set(json.loads(client.fetch(told, "record"))["scores"]) == {"segmented", "unsegmented"}
 
 
 def test_with_a_token_the_page_is_closed_to_others(tmp_path):

@@ -39,6 +39,7 @@ from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.reconstruct import reconstruct_command
 from photostyle.apps.report import report_command
 from photostyle.apps.score import score_command
+from photostyle.apps.score_table import score_table
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
 from photostyle.apps.serve import serve_command
@@ -202,10 +203,8 @@ def compare_command(
         for name, picture in pictures.items():
             write_picture(output / f"{name}.png", picture, overwrite=overwrite)
         write_json(output / "comparison.json", comparison.record)
-    for name, numbers in comparison.record["numbers"].items():
-        screen.say(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
-    for name, scores in comparison.record["scores"].items():
-        screen.say(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in scores.items()))
+    for line in score_table(list(comparison.record["scores"].items())):
+        screen.say(line)
     screen.say(f"wrote {output / 'sheet.png'} and {len(pictures) + len(comparison.results)} more files")
     if json_:
         typer.echo(json.dumps(comparison.record, ensure_ascii=False))

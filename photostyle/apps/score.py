@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from typing import Annotated
 
 import typer
 
+from photostyle.apps.score_table import score_table
 from photostyle.apps.screen import Screen
 from photostyle.config import TransferConfig, option_help
-from photostyle.scoring import MEANING, score
+from photostyle.measure import told
+from photostyle.scoring import score
 
 __all__ = ["score_command"]
 
@@ -30,6 +34,9 @@ def score_command(
         str | None,
         typer.Option("--regions", help="none (one region), auto (segmentation), or a label map FILE of the content."),
     ] = None,
+    truth: Annotated[
+        str | None, typer.Option("--truth", metavar="FILE", help="The right answer, of the size of the results.")
+    ] = None,
     segmenter: Annotated[
         str, typer.Option("--segmenter", metavar="NAME", help=option_help("segmenter"))
     ] = TransferConfig.segmenter,
@@ -37,7 +44,7 @@ def score_command(
     json_: Annotated[bool, typer.Option("--json", help="Print the scores as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the scores.")] = False,
 ) -> None:
-    """Score each RESULT: edges kept, distances of colours and Gram matrices from STYLE's, photorealism."""
+    """Score each RESULT as a photograph and as a painting: what is kept of CONTENT, what is reached of STYLE."""
     with Screen(quiet=quiet) as screen:
         scores = score(
             content,
@@ -46,6 +53,7 @@ def score_command(
             content_mask=content_mask,
             style_mask=style_mask,
             regions=regions,
+            truth=truth,
             segmenter=segmenter,
             offline=offline,
             callback=screen,
@@ -54,9 +62,7 @@ def score_command(
         rows = [{"result": result, **numbers} for result, numbers in zip(results, scores, strict=True)]
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
-    width = max(len(result) for result in results)
-    typer.echo(" " * width + "".join(f"{name:>11}" for name in MEANING))
-    for result, numbers in zip(results, scores, strict=True):
-        typer.echo(f"{result:<{width}}" + "".join(f"{numbers[name]:11.4f}" for name in MEANING))
-    for name, meaning in MEANING.items():
-        screen.say(f"{name}: {meaning}")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    typer.echo("\n".join(score_table(list(zip(results, scores, strict=True)), width)))
+    for name, meaning in told(scores[0]).items():
+        screen.say(f"{name + ':':14}{meaning}")

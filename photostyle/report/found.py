@@ -180,12 +180,17 @@ def _comparison(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Ru
             shots.append(Shot(variant, result, "result"))
         else:
             missing.append(f"{variant}.png")
-    scores = {name: {**record["numbers"].get(name, {}), **record["scores"].get(name, {})} for name in runs}
+    scores = {name: _old_terms(record, name) | record["scores"].get(name, {}) for name in runs}
     status = "ok" if all(run["complete"] for run in runs.values()) else "stopped"
     name = _name(folder, path.parent, "") if path.parent != folder else folder.resolve().name
     yield Run(
         name, "compare", status, first, first["config"], tuple(shots), _histories(runs), scores, "", tuple(missing)
     )
+
+
+def _old_terms(record: Mapping[str, Any], variant: str) -> dict[str, float]:
+    """Return the terms of the objective that comparisons once kept apart, without a second "matting" of their own."""
+    return {name: value for name, value in record.get("numbers", {}).get(variant, {}).items() if name != "matting"}
 
 
 def _sweep(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
@@ -196,8 +201,8 @@ def _sweep(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
         shots = [*inputs, Shot("result", file, "result")] if file is not None and there else inputs
         gone = [] if there or file is None else ["the result"]
         scores = {
-            "objective": cell["objective"],
-            "own loss": {name: value for name, value in cell["losses"].items() if isinstance(value, (int, float))},
+            "objective": _named_losses(cell["objective"]),
+            "own loss": _named_losses(cell["losses"]),
         }
         yield Run(
             _name(folder, path.with_name(cell["file"] or f"cell {cell['number']}"), ".png"), "sweep", cell["status"],
@@ -245,6 +250,10 @@ def _histories(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str
 
 
 def _losses(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    known = {name: run["losses"] or {} for name, run in runs.items()}
-    plain = {name: {k: v for k, v in losses.items() if isinstance(v, float)} for name, losses in known.items()}
-    return {name: losses for name, losses in plain.items() if losses}
+    known = {name: _named_losses(run["losses"] or {}) for name, run in runs.items()}
+    return {name: losses for name, losses in known.items() if losses}
+
+
+def _named_losses(losses: Mapping[str, Any]) -> dict[str, float]:
+    """Return the weighted terms of a loss under names that no score has, without iteration, stage and size."""
+    return {f"loss_{name}": value for name, value in losses.items() if isinstance(value, float)}

@@ -20,11 +20,10 @@ from photostyle._version import __version__
 from photostyle.config import TransferConfig
 from photostyle.errors import PhotostyleError
 from photostyle.images import fit_longest_side, read_picture, resize
+from photostyle.measure import SCORES, told
 from photostyle.report.curves import loss_curves_svg
 from photostyle.report.found import Run, Shot
 from photostyle.report.masks import tinted
-from photostyle.report.numbers import EXPLANATION
-from photostyle.report.scores import MEANING
 
 __all__ = ["html_page"]
 
@@ -94,7 +93,6 @@ def html_page(
         views.append(_view(run, f"run-{number}", columns, store))
         progress(number, len(runs))
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    meaning = {**EXPLANATION, **MEANING}
     used = {name for run in runs for scores in run.scores.values() for name in scores}
     return environment.from_string(_file("page.html")).render(
         title=title,
@@ -103,7 +101,7 @@ def html_page(
         store=store.large,
         css=_file("page.css"),
         js=_file("page.js"),
-        meaning={name: text for name, text in meaning.items() if name in used},
+        meaning=told(name for name in SCORES if name in used),
         version=__version__,
         statuses=sorted({run.status for run in runs}),
         number=_number,
@@ -122,9 +120,7 @@ def _columns(runs: Sequence[Run]) -> dict[str, Callable[[Run], Any]]:
         for name in sorted(_CONFIG, key=lambda n: (_FIRST.index(n) if n in _FIRST else len(_FIRST), n))
         if name not in _NO_COLUMN and len({_text(run.config[name]) for run in runs if name in run.config}) > 1
     ][:_MOST_OPTIONS]
-    scores = dict.fromkeys(
-        name for run in runs for variant in run.scores for name in run.scores[variant] if variant == _best(run)
-    )
+    scores = dict.fromkeys(name for run in runs for name in _telling(run))
     columns: dict[str, Callable[[Run], Any]] = {"name": lambda run: run.name}
     if len({run.kind for run in runs}) > 1:
         columns["kind"] = lambda run: run.kind
@@ -145,6 +141,12 @@ def _columns(runs: Sequence[Run]) -> dict[str, Callable[[Run], Any]]:
 def _best(run: Run) -> str:
     """Return the variant whose numbers stand in the index: the first that was scored."""
     return next(iter(run.scores), "")
+
+
+def _telling(run: Run) -> list[str]:
+    """Return the names of the numbers that stand in the index: of the scores those that say most of the run's mode."""
+    names = list(run.scores.get(_best(run), {}))
+    return [name for name in names if name not in SCORES or SCORES[name].tells == run.config.get("mode")] or names
 
 
 def _view(run: Run, anchor: str, columns: Mapping[str, Callable[[Run], Any]], store: _Store) -> _View:

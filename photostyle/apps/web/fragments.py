@@ -9,7 +9,7 @@ from typing import Any
 from photostyle.apps.web.editing import KEEP, encode_runs
 from photostyle.apps.web.jobs import Job
 from photostyle.apps.web.session import Regions
-from photostyle.report.scores import MEANING
+from photostyle.measure import SCORES
 
 __all__ = ["cards", "clock", "compared", "notice", "progress", "regions_panel", "result", "slider"]
 
@@ -151,16 +151,10 @@ def result(urls: Mapping[str, str], record: Mapping[str, Any]) -> str:
 def compared(urls: Mapping[str, str], record: Mapping[str, Any]) -> str:
     """Return the results with and without regions, and their scores."""
     both = slider(urls["unsegmented-view"], urls["segmented-view"], ("Without regions", "With regions"))
-    rows = []
-    for kind in ("scores", "numbers"):
-        given = record[kind]
-        meaning = MEANING if kind == "scores" else record.get("meaning", {})
-        for name in next(iter(given.values()), {}):
-            if kind == "numbers" and name in next(iter(record["scores"].values()), {}):
-                continue  # a score says the same already
-            told = html.escape(str(meaning.get(name, "") if isinstance(meaning, Mapping) else ""))
-            cells = "".join(f"<td>{given[variant][name]:.3f}</td>" for variant in ("segmented", "unsegmented"))
-            rows.append(f'<tr><th scope="row">{html.escape(name)}<small>{told}</small></th>{cells}</tr>')
+    scores, mode = record["scores"], record["runs"]["segmented"]["config"]["mode"]
+    telling = [name for name in scores["segmented"] if SCORES[name].tells in (mode, "regions")]
+    others = [name for name in scores["segmented"] if name not in telling]
+    more = f"<details><summary>More scores</summary>{_table(scores, others)}</details>" if others else ""
     links = _links(
         {
             "segmented": ("With regions", urls["segmented"]),
@@ -168,8 +162,19 @@ def compared(urls: Mapping[str, str], record: Mapping[str, Any]) -> str:
             "record": ("Scores and records", urls["record"]),
         }
     )
-    return f"""<div class="ps-result">{both}<table><thead><tr><td></td><th scope="col">with regions</th>
- <th scope="col">without</th></tr></thead><tbody>{"".join(rows)}</tbody></table>{links}</div>"""
+    return f'<div class="ps-result">{both}{_table(scores, telling)}{more}{links}</div>'
+
+
+def _table(scores: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> str:
+    """Return scores of both results as a table, each with its meaning."""
+    rows = "".join(
+        f'<tr><th scope="row">{name}<small>{html.escape(SCORES[name].told)}</small></th>'
+        + "".join(f"<td>{scores[v][name]:.{SCORES[name].digits}f}</td>" for v in ("segmented", "unsegmented"))
+        + "</tr>"
+        for name in names
+    )
+    return f"""<table><thead><tr><td></td><th scope="col">with regions</th>
+ <th scope="col">without</th></tr></thead><tbody>{rows}</tbody></table>"""
 
 
 def _links(links: Mapping[str, tuple[str, str]]) -> str:

@@ -26,23 +26,13 @@ from torch import Tensor
 
 from photostyle.errors import RegionError
 from photostyle.features.hed import HED
+from photostyle.measure.views import at_width, shrunk, tensor_of
 from photostyle.objective.gram import gram_distance, masked_grams, region_of
 from photostyle.objective.matting import matting_laplacian
 
-__all__ = ["MEANING", "PhotoScores", "RegionPair"]
+__all__ = ["PhotoScores", "RegionPair"]
 
-MEANING = {
-    "edge_ssim": "structural similarity of the edges of content and result (higher: more of the content is kept)",
-    "color": "distance of the regions' colours from their styles', 1: as far as the content's (lower: closer)",
-    "gram": "distance of the regions' Gram matrices from their styles', 1: as far as the content's (lower: closer)",
-    "matting": "energy a pixel under the content's Matting Laplacian, times 1e4 (lower: more photorealistic)",
-}
-"""What each score means."""
-
-WIDTH = 384
-"""At which edges, colours and Gram matrices are compared."""
-
-_MATTING_WIDTH = 256
+_WIDTH, _MATTING_WIDTH = 384, 256
 _LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 _LEAST_SHARE = 0.005  # of the picture, on both sides; smaller regions aren't scored
 _DIRECTIONS, _QUANTILES = 32, 512
@@ -67,14 +57,14 @@ class _Target:
 
 
 class PhotoScores:
-    """Scores results against one content and its styles.
+    """Measures results against one content and its styles.
 
     Parameters
     ----------
     hed : HED
-    content : ndarray, shape (H, W, 3)
-        sRGB in [0, 1].
-    styles : sequence of ndarray, shape (H', W', 3)
+    content : Image
+        8-bit RGB.
+    styles : sequence of Image
     pairs : sequence of RegionPair
 
     Raises
@@ -84,28 +74,23 @@ class PhotoScores:
     """
 
     def __init__(
-        self,
-        hed: HED,
-        content: NDArray[np.float32],
-        styles: Sequence[NDArray[np.float32]],
-        pairs: Sequence[RegionPair],
+        self, hed: HED, content: Image.Image, styles: Sequence[Image.Image], pairs: Sequence[RegionPair]
     ) -> None:
         self.hed = hed
-        self.size, self.matting_size = _at_width(content, WIDTH), _at_width(content, _MATTING_WIDTH)
-        small = _shrunk(content, self.size)
-        self.edges, features = hed(_tensor(small))
-        shrunk = [_shrunk(style, _at_width(style, WIDTH)) for style in styles]
-        self.targets = self._targets(pairs, shrunk)
+        self.size, self.matting_size = at_width(content, _WIDTH), at_width(content, _MATTING_WIDTH)
+        small = shrunk(content, self.size)
+        self.edges, features = hed(tensor_of(small))
+        self.targets = self._targets(pairs, [shrunk(style, at_width(style, _WIDTH)) for style in styles])
         if not self.targets:
             raise RegionError(
                 f"no region covers {_LEAST_SHARE:.1%} of both content and style, so there is nothing to score: "
                 "give masks with labels in common"
             )
         self.base = (self._color(small), self._gram(features))
-        self.laplacian = matting_laplacian(_shrunk(content, self.matting_size))
+        self.laplacian = matting_laplacian(shrunk(content, self.matting_size))
 
     def _targets(self, pairs: Sequence[RegionPair], styles: Sequence[NDArray[np.float32]]) -> list[_Target]:
-        features = [self.hed(_tensor(style))[1] for style in styles]
+        features = [self.hed(tensor_of(style))[1] for style in styles]
         generator = np.random.default_rng(0)
         levels = np.linspace(0, 1, _QUANTILES)
         targets = []
@@ -128,11 +113,11 @@ class PhotoScores:
             )
         return targets
 
-    def __call__(self, result: NDArray[np.float32]) -> dict[str, float]:
-        """Score a result, shape (H, W, 3) in [0, 1]; :data:`MEANING` tells what the numbers mean."""
-        small = _shrunk(result, self.size)
-        edges, features = self.hed(_tensor(small))
-        x = _shrunk(result, self.matting_size).reshape(-1, 3).astype(np.float64)
+    def __call__(self, result: Image.Image) -> dict[str, float]:
+        """Return ``edge_ssim``, ``color``, ``gram`` and ``matting`` of a result, an 8-bit RGB image."""
+        small = shrunk(result, self.size)
+        edges, features = self.hed(tensor_of(small))
+        x = shrunk(result, self.matting_size).reshape(-1, 3).astype(np.float64)
         return {
             "edge_ssim": float(structural_similarity(self.edges.numpy(), edges.numpy(), data_range=1.0)),  # type: ignore[no-untyped-call]
             "color": self._color(small) / max(self.base[0], 1e-12),
@@ -168,20 +153,6 @@ def _grams(features: dict[str, Tensor], inside: NDArray[np.bool_]) -> dict[str, 
     return grams
 
 
-def _at_width(picture: NDArray[np.float32], width: int) -> tuple[int, int]:
-    return width, max(16, round(picture.shape[0] * width / picture.shape[1]))
-
-
-def _shrunk(picture: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize an 8-bit copy of a picture, as a viewer would."""
-    image = Image.fromarray(np.round(picture * 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(image, dtype=np.float32) / np.float32(255)
-
-
 def _nearest(mask: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
     image = Image.fromarray((mask > 0.5).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
     return np.asarray(image, dtype=bool)
-
-
-def _tensor(picture: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]

@@ -1,4 +1,4 @@
-"""Numbers of a picture: the terms of the objective, unweighted, by one yardstick for all pictures of a comparison."""
+"""The terms of the objective, unweighted and by the same layers and regions for all pictures of a comparison."""
 
 from __future__ import annotations
 
@@ -14,19 +14,10 @@ from photostyle.images import resize
 from photostyle.solvers.problem import Problem, build_stage
 from photostyle.solvers.schedule import Stage
 
-__all__ = ["EXPLANATION", "Yardstick"]
-
-EXPLANATION = {
-    "content": "relative squared distance of the content layers from the content's (lower: closer to the content)",
-    "style_regions": "relative squared distance of the regions' Gram matrices from their styles' (lower: closer)",
-    "style_global": "the same with the whole picture as one region",
-    "matting": "xᵀLx a pixel, summed over channels, under the content's Matting Laplacian, times 1e4 "
-    "(lower: more photorealistic)",
-}
-"""What each number means."""
+__all__ = ["ObjectiveTerms"]
 
 
-class Yardstick:
+class ObjectiveTerms:
     """Measures pictures at one size against content, style and regions.
 
     Parameters
@@ -53,31 +44,29 @@ class Yardstick:
             content_weight=1.0,
             style_weight=1.0,
             tv_weight=0.0,
-            matting_weight=1.0,
+            matting_weight=0.0,
             edge_weight=0.0,
             color_weight=0.0,
             grain_weight=0.0,
             gamut_weight=0.0,
         )
         self.size, self.device = size, segmented.device
-        self.regions = build_stage(segmented, Stage("photorealism", size, 1), plain)[0]
+        self.regions = build_stage(segmented, Stage("style", size, 1), plain)[0]
         if not self.regions.terms["style"][1]:
             raise RegionError(
                 f"no region has enough cells on any style layer at {size[0]}×{size[1]} to be measured: "
                 "take a larger --size, fewer regions, or shallower --style-layers"
             )
-        self.whole = build_stage(unsegmented, Stage("style", size, 1), replace(plain, matting_weight=0.0))[0]
+        self.whole = build_stage(unsegmented, Stage("style", size, 1), plain)[0]
 
     def __call__(self, picture: NDArray[np.float32]) -> dict[str, float]:
-        """Measure a picture, shape (H, W, 3) in [0, 1]; :data:`EXPLANATION` tells what the numbers mean."""
+        """Return ``content``, ``style_regions`` and ``style_global`` of a picture, shape (H, W, 3) in [0, 1]."""
         small = resize(picture, self.size).transpose(2, 0, 1)
         x = torch.from_numpy(np.ascontiguousarray(small))[None].to(self.device)
         with torch.no_grad():
             regions, whole = self.regions.losses(x), self.whole.losses(x)
-        factor = (max(self.size) / 512) ** 2
         return {
             "content": float(regions["content"]),
             "style_regions": float(regions["style"]),
             "style_global": float(whole["style"]),
-            "matting": float(regions["matting"]) / factor * 1e4,
         }
