@@ -304,6 +304,22 @@ def test_networks_are_loaded_once_for_each_worker(folder, monkeypatch):
     worker.close()
 
 
+def test_each_network_that_jobs_need_is_loaded_before_the_first_run(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr("photostyle.batches.plan.load_backbone", lambda *a, **k: asked.append((*a, k["edges"])))
+    planned(jobs_file(folder))
+    assert asked == [("vgg16", False)]
+    asked.clear()
+    jobs = [
+        f"  - {{content: photos/c0.png, style: styles/s0.png, output: out/{number}.png, {more}}}\n"
+        for number, more in enumerate(
+            ("backbone: vgg19", "mode: photo", "mode: photo, backbone: vgg16", "mode: photo, edge-weight: 0")
+        )
+    ]
+    planned(jobs_file(folder, "jobs:\n" + "".join(jobs)))
+    assert asked == [("vgg19", False), ("hed", True), ("vgg16", True), ("hed", False)]
+
+
 def test_two_batches_do_not_share_a_folder(folder):
     with alone(folder / "out"), pytest.raises(OutputError, match="another batch works in"), alone(folder / "out"):
         pass

@@ -151,6 +151,30 @@ def test_resolve_depends_on_mode_normalisation_and_optimizer():
     assert resolve(TransferConfig(optimizer="adam")).learning_rate < artistic.learning_rate
 
 
+@pytest.mark.parametrize("mode", ["artistic", "photo"])
+def test_the_network_is_the_mode_s_unless_one_is_named(mode):
+    usual = {"artistic": "vgg16", "photo": "hed"}[mode]
+    assert resolve(TransferConfig(mode=mode)).backbone == usual
+    other = resolve(TransferConfig(mode=mode, backbone="vgg19"))
+    assert other.backbone == "vgg19"
+    assert affine_start(resolve(TransferConfig(mode="photo", solver="pixels", backbone="vgg19"))).backbone == "vgg19"
+    assert resolve(TransferConfig(mode="photo", solver="statistics", backbone="vgg19")).backbone == "vgg19"
+
+
+def test_edges_are_needed_where_something_measures_them():
+    needs = {
+        (): False,
+        (("edge_weight", 1.0),): True,
+        (("mode", "photo"),): True,
+        (("mode", "photo"), ("edge_weight", 0.0)): False,
+        (("mode", "photo"), ("solver", "statistics")): False,
+        (("mode", "photo"), ("solver", "pixels")): True,  # which begin with the affine field
+        (("mode", "photo"), ("solver", "pixels"), ("start", "content")): False,
+    }
+    for options, needed in needs.items():
+        assert resolve(TransferConfig(**dict(options))).needs_edges == needed, options
+
+
 def test_one_of_content_and_style_counts():
     with pytest.raises(UsageError, match="--content-weight, --style-weight and --color-weight are all 0"):
         resolve(TransferConfig(content_weight=0, style_weight=0))

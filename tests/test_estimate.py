@@ -75,6 +75,15 @@ def test_the_content_layer_is_never_within_the_tiles(problem, monkeypatch):
     assert choices(problem, poster(), monkeypatch, 1e9) == [2]
 
 
+def test_a_second_network_for_edges_takes_memory_of_its_own():
+    plain, edges, own = (
+        estimate._memory(poster(), 0, config(**options))
+        for options in ({}, {"edge_weight": 1.0}, {"edge_weight": 1.0, "backbone": "hed"})
+    )
+    assert own == plain
+    assert 1.5 * plain < edges < 2 * plain
+
+
 def test_the_user_decides(problem, monkeypatch):
     assert choices(problem, poster(), monkeypatch, 1e9, evaluation="whole") == [0]
     assert choices(problem, poster(100, 80), monkeypatch, 1e12, evaluation="tiles") == [2]

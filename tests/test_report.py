@@ -160,6 +160,28 @@ def test_names_are_shown_not_run(shop, tmp_path):
     assert "<b>.record" not in page
 
 
+@pytest.mark.parametrize("command", ["transfer", "compare"])
+def test_the_network_of_old_records_has_its_name_of_now(shop, command):
+    """It was named vgg16; the network that is named so now is another."""
+    if command == "transfer":
+        assert shop.transfer().code == 0
+    else:
+        assert shop.compare(shop.output.parent / "cmp", *shop.masks).code == 0
+    (path,) = [*shop.output.parent.rglob("*.record.json"), *shop.output.parent.rglob("comparison.json")]
+    record = json.loads(path.read_text())
+    former = "078000d61f661f3b9cf200aeeda05d21c099508cd8994a09079ac1452039cc87"
+    for run in [record] if command == "transfer" else record["runs"].values():
+        assert (run["backbone"]["name"], run["config"]["backbone"]) == ("vgg16", "vgg16")
+        run["backbone"]["weights_sha256"] = former
+    (before,) = find_runs(shop.output.parent)
+    assert before.config["backbone"] == "vgg16"
+    path.write_text(json.dumps(record))
+    (run,) = find_runs(shop.output.parent)
+    assert run.config["backbone"] == "hed"
+    page = html_page([run], title="t")
+    assert f"<dd>hed (it was named vgg16 when this was made), SHA-256 {former}</dd>" in page
+
+
 def test_inputs_that_are_gone_are_named(shop):
     assert shop.transfer().code == 0
     shop.content.unlink()

@@ -137,7 +137,7 @@ def _fetch(model: Model, folder: Path, force: bool, callback: Callback) -> Path:
     try:
         return fetch_hub_file(model.name, model.hub.weights, model.hub.size, callback)
     except WeightsError as error:
-        raise WeightsError(f"{failure}; nor has it torchvision: {error}" if failure else str(error)) from error
+        raise WeightsError(f"{failure}; {error}" if failure else str(error)) from error
 
 
 def _from_archive(member: Member, name: str, folder: Path, force: bool, callback: Callback) -> Path:

@@ -70,18 +70,7 @@ class Weights:
 class ModelStatus:
     """How a registered network stands on this machine.
 
-    Attributes
-    ----------
-    name, architecture, licence, description : str
-        From the registry.
-    size : int
-        Bytes of the file in the cache, or those it will have.
-    state : str
-        "ready", "missing" or "altered".
-    path : str or None
-        Where it lies.
-    detail : str
-        What was expected and found, for "altered"; what to run, for "missing".
+    ``state`` is "ready", "missing" or "altered", and ``detail`` says what to run, or what was found and expected.
     """
 
     name: str

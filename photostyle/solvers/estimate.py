@@ -177,5 +177,7 @@ def _choices(backbone: Backbone, stage: Stage, config: TransferConfig) -> list[i
 def _memory(stage: Stage, blocks: int, config: TransferConfig) -> float:
     pixels = stage.size[0] * stage.size[1]
     fixed, a_pixel = _EVALUATION[blocks]
+    if config.edge_weight and config.backbone != "hed":  # a second network finds the edges
+        a_pixel *= 2
     pairs = min(config.history, stage.iterations) if config.optimizer == "lbfgs" else 2
     return fixed + pixels * (a_pixel + _PICTURE * (2 * pairs + _PICTURES))
