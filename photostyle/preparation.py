@@ -18,12 +18,13 @@ from photostyle.errors import ImageError, UsageError
 from photostyle.features import Padding
 from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
+from photostyle.images.margins import inside_margins
 from photostyle.model_cache import ModelCache
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.automatic import Segment
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Wishes, match_labels
-from photostyle.regions.source import ContentMask, StyleMask, read_regions
+from photostyle.regions.source import ContentMask, RegionSet, StyleMask, read_regions
 from photostyle.regions.tiny import TINY
 from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
@@ -115,9 +116,8 @@ def prepare(
     if config.tiles:
         solve_size = tile_size(solve_size)
     longest = max(MIN_SIDE, round(max(solve_size) * config.style_scale))
-    style_sizes = [fit_longest_side(each.size, longest) for each in styles]
-    for each, at in zip(styles, style_sizes, strict=True):
-        check_side(each, at)
+    for each in styles:
+        check_side(each, fit_longest_side(each.size, longest))
     regions = read_regions(
         picture,
         styles,
@@ -131,6 +131,10 @@ def prepare(
         strict=config.strict_labels,
         tiny=tiny,
     )
+    if (
+        config.mode == "artistic"
+    ):  # photographs have none, but a bright edge of a scan would be painted around the result
+        styles, regions = _inside_margins(styles, regions)
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
     if fitted != size:
         notes.append(
@@ -172,8 +176,8 @@ def prepare(
     rgbs, space = [style.rgb for style in styles], None
     if config.preserve_color != "none":
         rgbs = [
-            resize(each.rgb, at) if max(at) < max(each.size) else each.rgb
-            for each, at in zip(styles, style_sizes, strict=True)
+            resize(each.rgb, fit_longest_side(each.size, longest)) if longest < max(each.size) else each.rgb
+            for each in styles
         ]  # no larger than they are used
         callback(Message("matching the colours of the style to the content's", "wait"))
         content, rgbs = colors_of_content(config.preserve_color, content, masks, rgbs, regions.styles, assignments)
@@ -191,6 +195,24 @@ def prepare(
         tuple(notes),
         time.monotonic() - began,
     )
+
+
+def _inside_margins(styles: Sequence[Picture], regions: RegionSet) -> tuple[list[Picture], RegionSet]:
+    """Cut the margins of scans off the style pictures and their masks, and note it."""
+    pictures, labels = [], []
+    for style, masks in zip(styles, regions.styles, strict=True):
+        rows, columns = inside_margins(style.rgb)
+        inner = style.rgb[rows, columns]
+        if inner.shape != style.rgb.shape:
+            size = f"{inner.shape[1]}×{inner.shape[0]} of {style.size[0]}×{style.size[1]}"
+            alpha = None if style.alpha is None else style.alpha[rows, columns]
+            style = replace(
+                style, rgb=inner, alpha=alpha, notes=(*style.notes, f"{style.name}: {size} lie inside its margins")
+            )
+            masks = None if masks is None else replace(masks, masks=masks.masks[:, rows, columns])
+        pictures.append(style)
+        labels.append(masks)
+    return pictures, replace(regions, styles=tuple(labels))
 
 
 def with_options(config: TransferConfig, options: Mapping[str, Any]) -> TransferConfig:
