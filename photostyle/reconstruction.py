@@ -53,7 +53,7 @@ OPTIONS: dict[str, str] = {
     "size": f"Longest side of IMAGE in pixels, as the network sees it. Default: its own, at most {_LARGEST}.",
     "style_layer_weights": "Weight of each layer, by comma, for style and texture; they are divided by their sum. "
     "Default: those of a transfer, equal for layers of your own and with --normalisation papers.",
-    **{name: _told(name) for name in ("tv_weight", "gamut_weight", "iterations")},
+    **{name: _told(name) for name in RECONSTRUCTIONS["texture"]},
     **{
         name: option_help(name)
         for name in (
