@@ -473,6 +473,7 @@ def test_options_have_an_effect(transfer, options):
 
 
 REAL = {
+    "backbone": "hed",
     "size": 128,
     "content_layers": ("relu4_2",),
     "style_layers": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
