@@ -7,7 +7,7 @@ import json
 import pytest
 from helpers import save
 from playwright.sync_api import sync_playwright
-from web_helpers import find_chromium
+from web_tabs import find_chromium
 
 from photostyle.report.found import Run, Shot
 from photostyle.report.page import html_page
