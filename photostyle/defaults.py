@@ -38,9 +38,9 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
         "smoothing": 0.0,
         "iterations": 300,
         "settles": True,
-        # Found by eye. Deep layers respond to sharpness: their relative distance between a photograph and a painting
-        # is up to a hundred times that of the first layers, and weighing them like those smooths the strokes away.
-        # With 1, 1, 0.5, 0.05, 0.005 the swirls of a sky by van Gogh are lost and flat parts stay grey.
+        # Found by eye, and by AlexNet's style distance and LPIPS, at 256 and 512 px. Equal weights and (0.5, 1, 1, 1, 0.2)
+        # trade content for style no better. A content weight of 0.02 leaves flat skies photographic, one of 0.005 paints
+        # stars on walls.
         "style_layer_weights": (1.0, 1.0, 1.0, 0.3, 0.05),
     },
     ("photo", "pixels"): {
