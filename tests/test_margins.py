@@ -65,6 +65,4 @@ def test_artistic_mode_leaves_margins_of_the_style_out_and_says_so(narrow_weight
     np.testing.assert_array_equal(prepared.problem.styles[0], style[rows, columns])
     np.testing.assert_array_equal(prepared.problem.style_masks[0].masks, labels.masks[:, rows, columns])
     told = [note for note in prepared.notes if "margins" in note]
-    assert told == (
-        ["the style array: 146×194 of 150×200 lie inside its margins"] if mode == "artistic" else []
-    )
+    assert told == (["the style array: 146×194 of 150×200 lie inside its margins"] if mode == "artistic" else [])
