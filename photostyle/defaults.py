@@ -39,8 +39,8 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
         "iterations": 300,
         "settles": True,
         # Found by eye, and by AlexNet's style distance and LPIPS, at 256 and 512 px. Equal weights of the layers, or
-        # 0.5, 1, 1, 1, 0.2, trade content for style no better. A content weight of 0.02 leaves flat skies photographic, 0.005
-        # paints stars on walls.
+        # 0.5, 1, 1, 1, 0.2, trade content for style no better. A content weight of 0.02 leaves flat skies photographic,
+        # 0.005 paints stars on walls.
         "style_layer_weights": (1.0, 1.0, 1.0, 0.3, 0.05),
     },
     ("photo", "pixels"): {
