@@ -67,7 +67,11 @@ class TransferConfig:
     style_weights: tuple[float, ...] | None = _option(
         None, "Shares of several styles that are blended, by comma. Default: equal shares."
     )
-    style_scale: float = _option(1.0, "Size of the style pictures relative to the result's longest side.")
+    style_scale: float = _option(
+        1.0,
+        "Size of the style pictures relative to the result's longest side; small ones aren't enlarged but for a scale "
+        "above 1.",
+    )
     backbone: str | None = _option(
         None,
         "vgg16, vgg19, hed (a VGG-16 tuned for edges), or any torchvision classifier by its name. Default: vgg16, in "

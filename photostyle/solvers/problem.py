@@ -102,10 +102,15 @@ def build_stage(
 
 
 def _style_size(picture: NDArray[np.float32], stage: Stage, scale: float) -> tuple[int, int]:
-    """Return the size of a style picture at a stage; its shorter side stays long enough for the deepest layers."""
+    """Return the size of a style picture at a stage, so many times as long as the result.
+
+    A small one isn't enlarged but for that scale: blurred strokes would make a blurred result. Its shorter side stays
+    long enough for the deepest layers.
+    """
     height, width = picture.shape[:2]
     least = math.ceil(32 * max(height, width) / min(height, width))
-    return fit_longest_side((width, height), max(least, round(max(stage.size) * scale)))
+    longest = round(min(max(stage.size) * scale, max(height, width) * max(scale, 1.0)))
+    return fit_longest_side((width, height), max(least, longest))
 
 
 def to_tensor(picture: NDArray[np.float32], device: str) -> Tensor:
