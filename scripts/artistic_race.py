@@ -1,8 +1,9 @@
 """One timed run of the classic algorithm or of ours, for scripts/benchmark_artistic.py: each in its own process.
 
 Both begin when the pictures are read and the network is loaded, and both build their objective within the time. The
-pictures on the way are put aside outside the time, and judged after it by one function: the objective of the full size,
-through the plain network, at the picture as it would be written, clipped to [0, 1].
+pictures on the way are put aside outside the time, and judged after it by what neither side has in its loss: AlexNet's
+distances from the style and from the content (photostyle/measure/alex.py), of the picture in 8 bits as it would be
+written.
 """
 
 from __future__ import annotations
@@ -16,33 +17,35 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from classic_algorithm import HISTORY, minimise, plain_problem
+from classic_algorithm import HISTORY, OPTIONS, minimise, plain_problem
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from photostyle.apps.options import parse_text
 from photostyle.config import TransferConfig
 from photostyle.errors import Interrupted, MemoryLimitError, UsageError
-from photostyle.images import write_picture
+from photostyle.images import Picture, write_picture
+from photostyle.measure import load_networks
+from photostyle.measure.alex import AlexScores
+from photostyle.measure.views import eight_bit
 from photostyle.objective.total import Evaluation
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import Prepared, prepare
 from photostyle.progress import Event, Snapshot, Step
-from photostyle.report.ranking import FixedObjective
-from photostyle.solvers.problem import build_stage
+from photostyle.solvers.problem import build_stage, to_array
 from photostyle.solvers.schedule import Stage, plan
 from photostyle.solvers.start import start_picture
 
-__all__ = ["Job", "Run", "describe", "fits", "run_classic", "run_ours"]
+__all__ = ["Job", "Mark", "Run", "describe", "fits", "run_classic", "run_ours"]
 
-_MOST_MARKS = 100  # about, of the last level
+_MOST_MARKS = 100  # about, of the full size
 _COARSE_STEP = 10  # iterations between the marks of the levels before it, whose pictures are judged enlarged
 _TELL_EVERY = 20.0  # seconds
 _FEW = 4  # iterations that fill the memory, the history apart
@@ -50,13 +53,23 @@ _FEW = 4  # iterations that fill the memory, the history apart
 
 @dataclass(frozen=True)
 class Job:
-    """What both sides get: files, the longest side, the device, and options as NAME=VALUE."""
+    """What both sides get: files, the longest side, the device; and each its own options, as NAME=VALUE."""
 
     content: str
     style: str
     size: int
     device: str
     options: tuple[str, ...] = ()
+    classic_options: tuple[str, ...] = ()
+
+
+class Mark(NamedTuple):
+    """A picture on the way: when it was there, how wide it was in pixels, and its scores; lower is better."""
+
+    seconds: float
+    width: int
+    style_alex: float
+    lpips: float
 
 
 @dataclass(frozen=True)
@@ -65,31 +78,28 @@ class Run:
 
     Attributes
     ----------
-    seconds, loss : float
-        When the last picture was there, and its loss.
+    curve : list of Mark
+        The pictures on the way, and the last.
     cpu_seconds : float
         Of the process, all threads together: where they are few for the seconds, the machine had other work.
-    asked, iterations : int
-        The iterations that it was to make, and made.
-    curve : list of (float, float)
-        Seconds and loss of the pictures on the way, and of the last.
+    iterations : int
+        As many as it made.
     peak_bytes : int
         Memory of the process, or of the GPU.
-    lowest : float
-        The lowest loss of the curve.
     note : str
         How it ended, where it didn't end as it should.
     """
 
-    seconds: float
-    loss: float
+    curve: list[Mark]
     cpu_seconds: float
-    asked: int
     iterations: int
-    curve: list[tuple[float, float]]
     peak_bytes: int
-    lowest: float
     note: str = ""
+
+    @property
+    def end(self) -> Mark:
+        """The last picture's."""
+        return self.curve[-1]
 
 
 class _Clock:
@@ -135,18 +145,22 @@ class _Marks:
         np.save(self.folder / f"{len(self.times)}.npy", picture)
         self.times.append(seconds)
 
-    def judged(self, judge: FixedObjective) -> list[tuple[float, float]]:
-        return [
-            (seconds, judge(np.load(self.folder / f"{number}.npy"))["total"])
-            for number, seconds in enumerate(self.times)
-        ]
+    def judged(self, content: Picture, style: Picture) -> list[Mark]:
+        judge = AlexScores(load_networks().alexnet, eight_bit(content.rgb), [eight_bit(style.rgb)], [1.0])
+        curve = []
+        for number, seconds in enumerate(self.times):
+            image = eight_bit(np.load(self.folder / f"{number}.npy"))
+            curve.append(Mark(seconds, image.width, **judge(image)))
+        return curve
 
 
-def run_classic(job: Job, start: str, iterations: int, every: int, picture: str) -> Run:
-    """Run the classic algorithm from "noise" or from the "content", and write its last picture."""
-    prepared = _prepared(job)
+def run_classic(job: Job, iterations: int, picture: str) -> Run:
+    """Run the classic algorithm from white noise, and write its last picture."""
+    prepared = _prepared(job, classic=True)
     problem, config, size = plain_problem(prepared), prepared.config, prepared.size
+    pictures = (prepared.content, *prepared.styles)
     del prepared  # and with it the network that isn't used here
+    step = math.ceil(iterations / _MOST_MARKS)
     _warm_up(problem.backbone.network, job.device)
     minimise(
         lambda x: Evaluation(0.0, x.detach(), {}), torch.zeros(1), 1, lambda _number, _x: None
@@ -158,25 +172,26 @@ def run_classic(job: Job, start: str, iterations: int, every: int, picture: str)
         def visit(number: int, x: torch.Tensor) -> None:
             nonlocal done
             done = number
-            clock.tell(f"classic from {start}: {number} of {iterations} iterations")
-            if number % every == 0 or number == iterations:
+            clock.tell(f"classic: {number} of {iterations} iterations")
+            if number % step == 0 or number == iterations:
                 with clock.pause() as seconds:
-                    marks.add(seconds, _clipped(x))
+                    marks.add(seconds, to_array(x))
 
         objective, content, style = build_stage(problem, Stage("style", size, iterations), config)
         try:
-            minimise(objective, start_picture(start, content, style, seed=config.seed), iterations, visit)
+            minimise(objective, start_picture("noise", content, style, seed=config.seed), iterations, visit)
         except FloatingPointError as error:
             note = str(error)
-        peak, cpu = _peak_bytes(job.device), clock.cpu()
-        curve = marks.judged(FixedObjective(problem, config, size))
+        cpu, peak = clock.cpu(), _peak_bytes(job.device)
+        curve = marks.judged(*pictures)
         write_picture(picture, np.load(marks.folder / f"{len(curve) - 1}.npy"), overwrite=True)
-    return Run(*curve[-1], cpu, iterations, done, curve, peak, min(loss for _, loss in curve), note)
+    return Run(curve, cpu, done, peak, note)
 
 
 def run_ours(job: Job, iterations: int | None, limit: float | None, picture: str) -> Run:
     """Run a transfer with its defaults, or with more iterations, until a time is over; write its picture."""
-    prepared = _prepared(job, **({} if iterations is None else {"iterations": iterations}))
+    asked: dict[str, Any] = {"iterations": iterations} if iterations else {}
+    prepared = _prepared(job, **asked)
     config = prepared.config
     prepared = replace(prepared, config=replace(config, snapshot_every=1))
     step = math.ceil(plan(config, prepared.solve_size)[-1].iterations / _MOST_MARKS)
@@ -206,12 +221,11 @@ def run_ours(job: Job, iterations: int | None, limit: float | None, picture: str
             if not note or stop.result is None:
                 raise
             result = stop.result
-        seconds, cpu, peak = clock.now(), clock.cpu(), _peak_bytes(job.device)
-        judge = FixedObjective(plain_problem(prepared), config, prepared.size)
-        curve = [*marks.judged(judge), (seconds, judge(result.rgb)["total"])]
+        marks.add(clock.now(), result.rgb)
+        cpu, peak = clock.cpu(), _peak_bytes(job.device)
+        curve = marks.judged(prepared.content, *prepared.styles)
         write_picture(picture, result.rgb, overwrite=True)
-    assert config.iterations is not None
-    return Run(*curve[-1], cpu, config.iterations, done, curve, peak, min(loss for _, loss in curve), note)
+    return Run(curve, cpu, done, peak, note)
 
 
 def fits(job: Job, side: int, classic: bool) -> dict[str, Any]:
@@ -222,7 +236,7 @@ def fits(job: Job, side: int, classic: bool) -> dict[str, Any]:
     """
     squares = [_square(path, side) for path in (job.content, job.style)]
     try:
-        prepared = _prepared(job, squares, size=side)
+        prepared = _prepared(job, squares, classic=classic, size=side)
         if classic:
             seconds, iterations = _few_classic_steps(prepared), _FEW
         else:
@@ -250,10 +264,10 @@ def _few_classic_steps(prepared: Prepared) -> float:
 
 def describe(job: Job) -> dict[str, Any]:
     """Return the machine, the versions and the options of a job."""
-    prepared = _prepared(job)
+    ours, classic = _prepared(job), _prepared(job, classic=True)
     names = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     models = [line.partition(":")[2].strip() for line in names.splitlines() if line.startswith("model name")]
-    device = prepared.problem.device
+    device = ours.problem.device
     return {
         "cpu": models[0] if models else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
@@ -262,31 +276,32 @@ def describe(job: Job) -> dict[str, Any]:
         "torch": torch.__version__,
         "cuda": torch.version.cuda if device == "cuda" else None,
         "python": platform.python_version(),
-        "config": asdict(prepared.config),
+        "config": asdict(ours.config),
+        "classic_config": asdict(classic.config),
     }
 
 
-def _prepared(job: Job, pictures: Any = None, /, **more: Any) -> Prepared:
-    options: dict[str, Any] = {"size": job.size, "device": job.device}
-    for each in job.options:
+def _prepared(job: Job, pictures: Any = None, /, *, classic: bool = False, **more: Any) -> Prepared:
+    chosen = OPTIONS | _parsed("--classic-set", job.classic_options) if classic else _parsed("--set", job.options)
+    content, style = pictures or (job.content, job.style)
+    return prepare(content, style, **{"size": job.size, "device": job.device, **chosen, **more})
+
+
+def _parsed(flag: str, settings: Sequence[str]) -> dict[str, Any]:
+    options = {}
+    for each in settings:
         name, found, value = each.partition("=")
         name = name.replace("-", "_")
         if not found or name not in TransferConfig.__dataclass_fields__:
-            raise UsageError(f"--set is {each!r}, but must be NAME=VALUE with an option of transfer")
+            raise UsageError(f"{flag} is {each!r}, but must be NAME=VALUE with an option of transfer")
         options[name] = parse_text(name, value.replace(",", "+"))
-    content, style = pictures or (job.content, job.style)
-    return prepare(content, style, **{**options, **more})
+    return options
 
 
 def _warm_up(network: torch.nn.Module, device: str) -> None:
     """Let the device load what it computes with, on a small picture."""
     x = torch.rand(1, 3, 64, 64, device=device, requires_grad=True)
     torch.stack([features.sum() for features in network(x).values()]).sum().backward()  # type: ignore[no-untyped-call]
-
-
-def _clipped(x: torch.Tensor) -> NDArray[np.float32]:
-    picture: NDArray[np.float32] = x[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-    return np.ascontiguousarray(picture)
 
 
 def _square(path: str, side: int) -> Image.Image:

@@ -1,8 +1,8 @@
 """The classic algorithm of style transfer, to measure ours against: Gatys et al. (2016) as neural-style-pt runs it.
 
 One size, PyTorch's L-BFGS with a history of 100 pairs, steps of length one and no line search, through a plain network:
-a VGG of torch.nn.Conv2d in torch's usual memory layout. The objective is ours, so that both minimise the same number;
-only the network below it is replaced, so that no shortcut of ours takes part.
+a VGG of torch.nn.Conv2d in torch's usual memory layout. Content and style by the paper's formulas are computed by ours,
+with the options below; only the network is replaced, so that no shortcut of ours takes part.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +21,14 @@ from photostyle.objective.total import Evaluation
 from photostyle.preparation import Prepared
 from photostyle.solvers.problem import Problem, to_tensor
 
-__all__ = ["HISTORY", "PlainVGG", "minimise", "plain_network", "plain_problem"]
+__all__ = ["HISTORY", "OPTIONS", "PlainVGG", "minimise", "plain_network", "plain_problem"]
 
 HISTORY = 100
 """Pairs that L-BFGS remembers."""
 
-_Padding = Literal["zeros", "replicate"]
+OPTIONS = {"normalisation": "papers", "gamut_weight": 0.0, "padding": "zeros"}
+"""Options of a transfer with which its objective is the classic one; all other terms have no weight by default."""
+
 _TOLERANCE = 1e-3
 _CHECKED_SIDE = 128
 
@@ -42,11 +43,9 @@ class PlainVGG(nn.Module):
         The names of the layers to return.
     pooling : str
         "average" or "max".
-    padding : str
-        Of the first convolution: "zeros" or "replicate".
     """
 
-    def __init__(self, weights: Weights, layers: Sequence[str], pooling: str, padding: _Padding) -> None:
+    def __init__(self, weights: Weights, layers: Sequence[str], pooling: str) -> None:
         super().__init__()
         names = layer_names(weights.architecture)
         self.layers, self.preprocessing = frozenset(layers), weights.preprocessing
@@ -59,8 +58,7 @@ class PlainVGG(nn.Module):
             if position.endswith("_1") and position != "1_1":
                 self.stack[f"pool{position}"] = nn.AvgPool2d(2) if pooling == "average" else nn.MaxPool2d(2)
             kernel, bias = weights.tensors[f"{name}.weight"], weights.tensors[f"{name}.bias"]
-            mode: _Padding = padding if name == "conv1_1" else "zeros"
-            convolution = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1, padding_mode=mode)
+            convolution = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
             convolution.load_state_dict({"weight": kernel, "bias": bias}, assign=True)
             self.stack[name] = convolution
         self.requires_grad_(False).eval()
@@ -82,7 +80,7 @@ def plain_network(prepared: Prepared) -> PlainVGG:
     Parameters
     ----------
     prepared : Prepared
-        With a VGG.
+        With a VGG, and zeros beyond the border.
 
     Raises
     ------
@@ -91,13 +89,11 @@ def plain_network(prepared: Prepared) -> PlainVGG:
     RuntimeError
         If a layer differs from the backbone's by more than a thousandth of its largest value.
     """
-    problem, config = prepared.problem, prepared.config
-    backbone = problem.backbone
+    problem, backbone = prepared.problem, prepared.problem.backbone
     if backbone.weights is None:
         raise ValueError(f"the backbone is {backbone.name}, but the classic algorithm needs vgg16 or vgg19")
     layers = tuple(dict.fromkeys((*backbone.content_layers, *backbone.style_layers)))
-    padding: _Padding = "zeros" if config.padding == "zeros" else "replicate"
-    plain = PlainVGG(backbone.weights, layers, config.pooling, padding).to(problem.device)
+    plain = PlainVGG(backbone.weights, layers, prepared.config.pooling).to(problem.device)
     height, width = problem.content.shape[:2]
     small = resize(problem.content, fit_longest_side((width, height), min(_CHECKED_SIDE, max(width, height))))
     # Without the 10-bit products of a GPU, which are no part of the question.

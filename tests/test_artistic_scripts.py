@@ -11,23 +11,27 @@ import numpy as np
 import pytest
 import torch
 from helpers import save
+from measure_helpers import tiny_networks
 
 from photostyle.errors import MemoryLimitError, UsageError
 from photostyle.features.vgg import VGG
 from photostyle.images import read_picture
+from photostyle.measure.alex import AlexScores
+from photostyle.measure.views import eight_bit
 from photostyle.objective.total import Evaluation
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import prepare
-from photostyle.report.ranking import FixedObjective
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 import artistic_race
 import artistic_sheet
 import benchmark_artistic
-from artistic_race import Job, Run, run_classic, run_ours
+from artistic_race import Job, Mark, Run, run_classic, run_ours
 from benchmark_photo import options_of
 from classic_algorithm import PlainVGG, minimise, plain_network
+
+LAYERS = ("content-layers=relu2_1", "style_layers=relu1_1,relu2_1")
 
 
 @pytest.fixture
@@ -37,29 +41,36 @@ def job(tmp_path, weights):
         str(save(tmp_path / "style.png", seed=1)),
         64,
         "cpu",
-        (f"weights={weights}", "content-layers=relu2_1", "style_layers=relu1_1,relu2_1", "iterations=4"),
+        (*LAYERS, f"weights={weights}", "iterations=4"),
+        (*LAYERS, f"weights={weights}"),
     )
 
 
-def run_of(*curve, iterations=150, note=""):
-    lowest = min(loss for _, loss in curve)
-    return Run(*curve[-1], 1.0, iterations, iterations, list(curve), 5_000_000, lowest, note)
+@pytest.fixture(autouse=True)
+def narrow_alexnet(monkeypatch):
+    """Judges without the real weights: what they say is tested elsewhere."""
+    monkeypatch.setattr(artistic_race, "load_networks", tiny_networks)
+
+
+def run_of(*curve, iterations=150, note="", width=64):
+    """A run by (seconds, style distance, LPIPS) of its pictures, or (…, width) where they are smaller."""
+    marks = [Mark(seconds, *(rest or [width]), style, lpips) for seconds, style, lpips, *rest in curve]
+    return Run(marks, 1.0, iterations, 5_000_000, note)
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
-@pytest.mark.parametrize("padding", ["zeros", "replicate"])
-def test_the_plain_network_sees_what_ours_sees(narrow_weights, pooling, padding):
+def test_the_plain_network_sees_what_ours_sees(narrow_weights, pooling):
     layers = ("relu1_1", "conv2_1", "relu2_1", "conv3_2", "relu5_1")
     found = narrow_weights()
     x = torch.rand(1, 3, 51, 38, generator=torch.Generator().manual_seed(0))
-    ours, plain = VGG(found, layers, pooling, padding)(x), PlainVGG(found, layers, pooling, padding)(x)
+    ours, plain = VGG(found, layers, pooling)(x), PlainVGG(found, layers, pooling)(x)
     assert set(plain) == set(layers)
     for layer in layers:
         torch.testing.assert_close(plain[layer], ours[layer], rtol=1e-5, atol=1e-5)
 
 
 def test_a_plain_network_that_differs_from_ours_is_refused(job):
-    prepared = artistic_race._prepared(job)
+    prepared = artistic_race._prepared(job, classic=True)
     assert isinstance(plain_network(prepared), PlainVGG)
     with torch.no_grad():
         prepared.problem.backbone.network.convolutions["conv2_1"].bias += 0.1
@@ -97,50 +108,53 @@ def test_minimise_says_when_the_loss_is_lost():
         minimise(objective, torch.ones(1, 1, 2, 2), 3, lambda number, x: None)
 
 
-@pytest.mark.parametrize("start", ["noise", "content"])
-def test_a_classic_run_is_judged_by_the_picture_it_writes(job, tmp_path, start):
+def judged(job, picture):
+    content, style = (eight_bit(read_picture(path).rgb) for path in (job.content, job.style))
+    return AlexScores(tiny_networks().alexnet, content, [style], [1.0])(eight_bit(read_picture(picture).rgb))
+
+
+def test_a_classic_run_is_judged_by_the_picture_it_writes(job, tmp_path):
     out = tmp_path / "classic.png"
-    run = run_classic(job, start, 7, 3, str(out))
-    assert (run.asked, run.iterations, run.note) == (7, 7, "")
-    times, losses = zip(*run.curve, strict=True)
-    assert len(times) == 4  # after 0, 3, 6 and 7 iterations
-    assert list(times) == sorted(times)
-    assert run.curve[-1] == (run.seconds, run.loss)
-    assert run.lowest == min(losses) < losses[0]
-    prepared = artistic_race._prepared(job)
-    judge = FixedObjective(prepared.problem, prepared.config, prepared.size)
-    assert judge(read_picture(out).rgb)["total"] == pytest.approx(run.loss, rel=0.05)  # 8 bits
+    run = run_classic(job, 7, str(out))
+    assert (run.iterations, run.note, len(run.curve)) == (7, "", 8)
+    assert [mark.seconds for mark in run.curve] == sorted(mark.seconds for mark in run.curve)
+    assert {"style_alex": run.end.style_alex, "lpips": run.end.lpips} == pytest.approx(judged(job, out))
+    assert run.end.width == 64
     assert run.peak_bytes > 1e7
+
+
+def test_the_classic_algorithm_has_the_papers_objective(job):
+    config = artistic_race._prepared(job, classic=True).config
+    assert (config.normalisation, config.padding, config.pooling) == ("papers", "zeros", "average")
+    assert config.tv_weight == config.grain_weight == config.gamut_weight == 0
+    assert config.style_layer_weights is None
+    assert artistic_race._prepared(job).config.normalisation == "relative"
 
 
 def test_our_run_is_what_transfer_gives(job, tmp_path):
     out = tmp_path / "ours.png"
     run = run_ours(job, None, None, str(out))
-    assert (run.asked, run.iterations, run.note) == (4, 4, "")
+    assert (run.iterations, run.note) == (4, "")
     assert len(run.curve) == 5  # each iteration of the only level, and the result
-    weights = job.options[0].partition("=")[2]
+    weights = job.options[-2].partition("=")[2]
     prepared = prepare(
         job.content, job.style, size=64, weights=weights, iterations=4,
         content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"),
     )  # fmt: skip
-    expected = run_prepared(prepared).rgb
-    np.testing.assert_allclose(read_picture(out).rgb, expected, atol=0.51 / 255)
-    judge = FixedObjective(prepared.problem, prepared.config, prepared.size)
-    assert judge(expected)["total"] == pytest.approx(run.loss, rel=1e-4)
+    np.testing.assert_allclose(read_picture(out).rgb, run_prepared(prepared).rgb, atol=0.51 / 255)
+    assert {"style_alex": run.end.style_alex, "lpips": run.end.lpips} == pytest.approx(judged(job, out))
 
 
 def test_pictures_of_the_coarse_levels_are_judged_too(job, tmp_path):
     run = run_ours(replace(job, size=256), 15, None, str(tmp_path / "ours.png"))
     assert run.iterations == 15  # ten at 128 px, five at 256
-    assert len(run.curve) == 1 + 5 + 1
-    times, losses = zip(*run.curve, strict=True)
-    assert list(times) == sorted(times)
-    assert losses[-1] == run.lowest < losses[0]
+    assert [mark.width for mark in run.curve] == [128, *[256] * 6]
+    assert [mark.seconds for mark in run.curve] == sorted(mark.seconds for mark in run.curve)
 
 
 def test_our_run_ends_with_the_time_of_the_classic(job, tmp_path):
     run = run_ours(job, 9, 0.0, str(tmp_path / "ours.png"))
-    assert (run.asked, run.iterations) == (9, 1)
+    assert run.iterations == 1
     assert "stopped after 0 s" in run.note
     assert (tmp_path / "ours.png").exists()
 
@@ -151,30 +165,32 @@ def test_settings_that_mean_nothing_are_refused(job, option):
         run_ours(replace(job, options=(option,)), None, None, "unused.png")
 
 
-def test_ours_has_reached_the_classic_when_its_loss_is_as_low_within_the_same_time():
-    classic = run_of((1.0, 9.0), (5.0, 3.0), (9.0, 2.0), iterations=500)
-    first, second = run_of((0.5, 7.0), (1.5, 4.0)), run_of((1.0, 5.0), (2.5, 2.0), (3.0, 1.0), iterations=300)
+def test_ours_has_reached_the_classic_when_both_scores_are_as_low_within_the_same_time():
+    classic = run_of((1.0, 0.9, 0.1), (9.0, 0.2, 0.5), iterations=500)
+    first = run_of((0.5, 0.1, 0.4, 32), (1.0, 0.1, 0.6), (1.5, 0.4, 0.4))  # too coarse, too far from either
+    second = run_of((1.0, 0.5, 0.3), (2.5, 0.2, 0.5), (3.0, 0.1, 0.4), iterations=300)
     assert benchmark_artistic.reached([first], classic) is None
     assert benchmark_artistic.reached([first, second], classic) == (2.5, 300)
-    assert benchmark_artistic.reached([run_of((9.5, 1.0))], classic) is None
-    row = benchmark_artistic.compared("noise", classic, [first, second])
-    assert row["times_faster"] == pytest.approx(9.0 / 2.5)
-    assert row["loss_ratio_at_our_end"] == pytest.approx(4.0 / (9.0 - 6.0 * 0.5 / 4))
-    assert (row["classic_seconds"], row["classic_loss"], row["our_seconds"], row["our_loss"]) == (9.0, 2.0, 1.5, 4.0)
+    assert benchmark_artistic.reached([run_of((9.5, 0.1, 0.1))], classic) is None
+    row = benchmark_artistic.compared(classic, [first, second])
+    assert row == {
+        "classic_seconds": 9.0, "classic_style": 0.2, "classic_lpips": 0.5,
+        "our_seconds": 1.5, "our_style": 0.4, "our_lpips": 0.4,
+        "reached_seconds": 2.5, "reached_with_iterations": 300, "share_of_time": pytest.approx(2.5 / 9),
+    }  # fmt: skip
 
 
 def test_what_is_not_reached_is_told_and_counts_as_longest():
-    classic = run_of((1.0, 9.0), (9.0, 2.0), iterations=500)
-    reached, lost = run_of((1.0, 2.0)), run_of((8.0, 3.0))
-    rows = [benchmark_artistic.compared("noise", classic, [ours]) for ours in (reached, lost, lost)]
-    line = benchmark_artistic.cells("pair", 64, rows[1])
-    assert "| > 9.0 | – | < 1 |" in line
-    results = [{"size": 64, "rows": [row]} for row in rows]
+    classic = run_of((9.0, 0.2, 0.5), iterations=500)
+    good, lost = run_of((0.9, 0.2, 0.5)), run_of((8.0, 0.3, 0.5))
+    rows = [benchmark_artistic.compared(classic, [ours]) for ours in (good, lost, lost)]
+    assert benchmark_artistic.cells("pair", 64, rows[1]).endswith("| – | – | – |")
+    results = [{"size": 64, "row": row} for row in rows]
     (median,) = benchmark_artistic.medians(results)
     assert "median of 3" in median
-    assert "| > 9.0 | – | < 1 |" in median
+    assert median.endswith("| – | – | – |")
     (median,) = benchmark_artistic.medians(results[:1])
-    assert "| 1.0 | 150 | 9.0 |" in median
+    assert median.endswith("| 0.9 | 150 | 10.0% |")
 
 
 @pytest.mark.parametrize(
@@ -188,16 +204,15 @@ def test_ours_gets_twice_the_iterations(monkeypatch, job, tmp_path, capsys, pace
     def in_process(function, *values):
         save(Path(values[-1]))
         if function is run_classic:
-            return run_of((0.0, 9.0), (10.0, 0.001), iterations=500)
+            return run_of((10.0, 0.001, 0.5), iterations=500)
         given.append(values[1])
         done = min(values[1] or 150, most)  # by default its loss settles halfway
-        run = run_of((0.0, 9.0), (done * pace, 1.0 / done), iterations=values[1] or 300)
-        return replace(run, iterations=done)
+        return run_of((done * pace, 1.0 / done, 0.4), iterations=done)
 
     monkeypatch.setattr(benchmark_artistic, "in_process", in_process)
-    result = benchmark_artistic.race(job, ["noise"], 500, 10, tmp_path)
+    result = benchmark_artistic.race(job, 500, tmp_path)
     assert given == asked
-    row = json.loads(json.dumps(result))["rows"][0]
+    row = json.loads(json.dumps(result))["row"]
     assert row["classic_seconds"] == 10.0
     assert row["reached_with_iterations"] == (1200 if 1200 in asked else None)
     name = f"content-style-{job.size}"
