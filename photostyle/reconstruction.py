@@ -271,7 +271,11 @@ def _prepare(
         style_layers=tuple(layers),
         style_layer_weights=None if weights is None else weights[: len(layers)],
     )
-    prepared = prepare(canvas, picture.rgb, config=chosen, callback=callback)
+    assert config.size is not None
+    seen = fit_longest_side(picture.size, round(config.size * config.style_scale))
+    is_larger = max(seen) > max(picture.size)  # a transfer doesn't enlarge it by itself
+    source = resize(picture.rgb, seen) if is_larger else picture.rgb
+    prepared = prepare(canvas, source, config=chosen, callback=callback)
     name = picture.name if what == "content" else "white noise"
     return replace(
         prepared,

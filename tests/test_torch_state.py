@@ -100,7 +100,7 @@ def test_the_other_entries_work_in_all_of_them_at_once(options, tmp_path, monkey
         video = photostyle.stylize_video(frames, style, output=tmp_path / place, **one, **options)
         return [
             *(result.rgb.tobytes() for result in (*compared.results.values(), *rebuilt.results.values())),
-            repr(compared.record["numbers"]).encode(),
+            repr(compared.record["scores"]).encode(),
             repr([cell.objective for cell in swept.cells]).encode(),
             *(path.read_bytes() for path in sorted(video.path.glob("*.png"))),
             photostyle.segment(content, segmenter=toy).masks.masks.tobytes(),

@@ -20,7 +20,11 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """What the reader's machine has: nothing is fetched."""
 
 _STATE = "(state, ...rest) => [window.photostyleRegions ? window.photostyleRegions() : '', ...rest]"
-_BEFORE = "() => window.photostyleBefore ? window.photostyleBefore() : ['', '']"
+_BEFORE = """async () => {
+  for (let tries = 0; tries < 100 && !window.photostyleBefore; tries++)  // page.js may come later than gradio is ready
+    await new Promise((done) => setTimeout(done, 50));
+  return window.photostyleBefore ? window.photostyleBefore() : ["", ""];
+}"""
 _QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _SAMPLE_SIDE = 200
 _HEAD = f"""<header class="ps-head"><h1>photostyle</h1>
