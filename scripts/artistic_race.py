@@ -162,9 +162,7 @@ def run_classic(job: Job, iterations: int, picture: str) -> Run:
     del prepared  # and with it the network that isn't used here
     step = math.ceil(iterations / _MOST_MARKS)
     _warm_up(problem.backbone.network, job.device)
-    minimise(
-        lambda x: Evaluation(0.0, x.detach(), {}), torch.zeros(1), 1, lambda _number, _x: None
-    )  # torch.optim loads
+    minimise(lambda x: Evaluation(0.0, x.detach(), {}), torch.zeros(1), 1, lambda *_: None)  # torch.optim loads
     note, done = "", 0
     with tempfile.TemporaryDirectory() as folder:
         marks, clock = _Marks(folder), _Clock(job.device)
@@ -188,13 +186,10 @@ def run_classic(job: Job, iterations: int, picture: str) -> Run:
     return Run(curve, cpu, done, peak, note)
 
 
-def run_ours(job: Job, iterations: int | None, limit: float | None, picture: str) -> Run:
-    """Run a transfer with its defaults, or with more iterations, until a time is over; write its picture."""
-    asked: dict[str, Any] = {"iterations": iterations} if iterations else {}
-    prepared = _prepared(job, **asked)
-    config = prepared.config
-    prepared = replace(prepared, config=replace(config, snapshot_every=1))
-    step = math.ceil(plan(config, prepared.solve_size)[-1].iterations / _MOST_MARKS)
+def run_ours(job: Job, limit: float, picture: str) -> Run:
+    """Run a transfer until it ends or a time is over, and write its picture."""
+    prepared = _prepared(job, snapshot_every=1)
+    step = math.ceil(plan(prepared.config, prepared.solve_size)[-1].iterations / _MOST_MARKS)
     _warm_up(prepared.problem.backbone.network, job.device)
     note, done = "", 0
     with tempfile.TemporaryDirectory() as folder:
@@ -211,7 +206,7 @@ def run_ours(job: Job, iterations: int | None, limit: float | None, picture: str
             elif isinstance(event, Step):
                 done = event.iteration
                 clock.tell(f"ours: {done} of {event.iterations} iterations, {event.size[0]}×{event.size[1]}")
-                if limit is not None and clock.now() > limit:
+                if clock.now() > limit:
                     note = f"stopped after {limit:.0f} s, the time of the classic algorithm"
                     raise KeyboardInterrupt
 

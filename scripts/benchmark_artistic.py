@@ -68,7 +68,7 @@ def race(job: Job, iterations: int, out: Path) -> dict[str, Any]:
     tell(f"{name}: classic, {iterations} iterations")
     classic = in_process(run_classic, job, iterations, str(out / f"{name}-classic.png"))
     tell(f"{name}: classic: {summary(classic)}")
-    ours = [in_process(run_ours, job, None, None, str(out / f"{name}-ours.png"))]
+    ours = [in_process(run_ours, job, math.inf, str(out / f"{name}-ours.png"))]
     tell(f"{name}: ours: {summary(ours[0])}")
     more = 0
     while (
@@ -77,17 +77,13 @@ def race(job: Job, iterations: int, out: Path) -> dict[str, Any]:
         and reached(ours, classic) is None
     ):
         more = 2 * ours[-1].iterations
-        ours.append(in_process(run_ours, job, more, classic.end.seconds, str(out / f"{name}-ours-{more}.png")))
+        longer = replace(job, options=(*job.options, f"iterations={more}"))
+        ours.append(in_process(run_ours, longer, classic.end.seconds, str(out / f"{name}-ours-{more}.png")))
         tell(f"{name}: ours with {more} iterations: {summary(ours[-1])}")
     write_picture(out / f"{name}.png", beside(out, name, job, classic, ours[0]), overwrite=True)
     write_picture(out / f"{name}-curves.png", curves(name, classic, ours), overwrite=True)
-    return {
-        "pair": name.rpartition("-")[0],
-        "size": job.size,
-        "classic": asdict(classic),
-        "ours": [asdict(run) for run in ours],
-        "row": compared(classic, ours),
-    }
+    result = {"pair": name.rpartition("-")[0], "size": job.size, "row": compared(classic, ours)}
+    return {**result, "classic": asdict(classic), "ours": [asdict(run) for run in ours]}
 
 
 def reached(ours: Sequence[Run], classic: Run) -> tuple[float, int] | None:
@@ -122,7 +118,8 @@ def line(*values: object) -> str:
 
 def cells(pair: str, size: int, row: Mapping[str, float | None]) -> str:
     """Return the numbers of a pair, or of their medians, as a row of the table."""
-    return line(pair, size, *("–" if row[key] is None else f"{row[key]:{form}}" for key, (_, form) in COLUMNS.items()))
+    told = (f"{row[key]:{form}}" if row[key] not in (None, math.inf) else "–" for key, (_, form) in COLUMNS.items())
+    return line(pair, size, *told)
 
 
 def medians(results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -131,8 +128,7 @@ def medians(results: Sequence[Mapping[str, Any]]) -> list[str]:
     for size in dict.fromkeys(each["size"] for each in results):
         rows = [each["row"] for each in results if each["size"] == size]
         middle = {key: statistics.median(math.inf if row[key] is None else row[key] for row in rows) for key in COLUMNS}
-        finite = {key: None if math.isinf(value) else value for key, value in middle.items()}
-        lines.append(cells(f"median of {len(rows)}", size, finite))
+        lines.append(cells(f"median of {len(rows)}", size, middle))
     return lines
 
 
@@ -231,8 +227,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     pairs = [(sample(content), sample(style)) for content, style in arguments.pairs]
     sizes = [int(size) for size in arguments.sizes.split(",")]
-    options_of_both = tuple(arguments.set), tuple(arguments.classic_set)
-    first = Job(*pairs[0], sizes[0], arguments.device, *options_of_both)
+    first = Job(*pairs[0], sizes[0], arguments.device, tuple(arguments.set), tuple(arguments.classic_set))
     report: dict[str, Any] = {"began": time.strftime("%Y-%m-%d %H:%M"), "machine": in_process(describe, first)}
     machine = report["machine"]
     print(f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {machine['device']}, "

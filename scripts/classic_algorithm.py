@@ -118,10 +118,8 @@ def minimise(
 ) -> None:
     """Minimise an objective as the classic implementations do.
 
-    Their losses are of the order of millions, ours about 1. That favours the classic algorithm a little: where the
-    curvature along the first step is negative, PyTorch's second step is the gradient itself, which from the content as
-    start throws a loss of millions far away, ours not. Pairs with a product below 1e-10 would be forgotten, but the
-    first ones have 1e-5 at 96 px and 4e-8 at 512, the later ones more than 1e-3.
+    PyTorch's steps depend on the scale of the loss in one thing: pairs with a product of gradients and steps below
+    1e-10 are forgotten. From noise, with the weights of the papers, the first has 6e-3 at 96 px and 7e-6 at 512.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +134,7 @@ def test_the_classic_algorithm_has_the_papers_objective(job):
 
 def test_our_run_is_what_transfer_gives(job, tmp_path):
     out = tmp_path / "ours.png"
-    run = run_ours(job, None, None, str(out))
+    run = run_ours(job, math.inf, str(out))
     assert (run.iterations, run.note) == (4, "")
     assert len(run.curve) == 5  # each iteration of the only level, and the result
     weights = job.options[-2].partition("=")[2]
@@ -145,15 +146,19 @@ def test_our_run_is_what_transfer_gives(job, tmp_path):
     assert {"style_alex": run.end.style_alex, "lpips": run.end.lpips} == pytest.approx(judged(job, out))
 
 
+def longer(job, iterations):
+    return replace(job, options=(*job.options, f"iterations={iterations}"))
+
+
 def test_pictures_of_the_coarse_levels_are_judged_too(job, tmp_path):
-    run = run_ours(replace(job, size=256), 15, None, str(tmp_path / "ours.png"))
+    run = run_ours(longer(replace(job, size=256), 15), math.inf, str(tmp_path / "ours.png"))
     assert run.iterations == 15  # ten at 128 px, five at 256
     assert [mark.width for mark in run.curve] == [128, *[256] * 6]
     assert [mark.seconds for mark in run.curve] == sorted(mark.seconds for mark in run.curve)
 
 
 def test_our_run_ends_with_the_time_of_the_classic(job, tmp_path):
-    run = run_ours(job, 9, 0.0, str(tmp_path / "ours.png"))
+    run = run_ours(longer(job, 9), 0.0, str(tmp_path / "ours.png"))
     assert run.iterations == 1
     assert "stopped after 0 s" in run.note
     assert (tmp_path / "ours.png").exists()
@@ -162,7 +167,7 @@ def test_our_run_ends_with_the_time_of_the_classic(job, tmp_path):
 @pytest.mark.parametrize("option", ["iterations", "nothing=3"])
 def test_settings_that_mean_nothing_are_refused(job, option):
     with pytest.raises(UsageError, match="must be NAME=VALUE"):
-        run_ours(replace(job, options=(option,)), None, None, "unused.png")
+        run_ours(replace(job, options=(option,)), math.inf, "unused.png")
 
 
 def test_ours_has_reached_the_classic_when_both_scores_are_as_low_within_the_same_time():
@@ -205,8 +210,10 @@ def test_ours_gets_twice_the_iterations(monkeypatch, job, tmp_path, capsys, pace
         save(Path(values[-1]))
         if function is run_classic:
             return run_of((10.0, 0.001, 0.5), iterations=500)
-        given.append(values[1])
-        done = min(values[1] or 150, most)  # by default its loss settles halfway
+        asked_for = [int(each.partition("=")[2]) for each in values[0].options[len(job.options) :]]
+        given.append(asked_for[0] if asked_for else None)
+        assert values[1] == (10.0 if asked_for else math.inf)
+        done = min(given[-1] or 150, most)  # by default its loss settles halfway
         return run_of((done * pace, 1.0 / done, 0.4), iterations=done)
 
     monkeypatch.setattr(benchmark_artistic, "in_process", in_process)
