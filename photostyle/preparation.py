@@ -131,9 +131,7 @@ def prepare(
         strict=config.strict_labels,
         tiny=tiny,
     )
-    if (
-        config.mode == "artistic"
-    ):  # photographs have none, but a bright edge of a scan would be painted around the result
+    if config.mode == "artistic":  # a scan's bright edge would be painted around the result
         styles, regions = _inside_margins(styles, regions)
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
     if fitted != size:

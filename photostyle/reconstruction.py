@@ -152,14 +152,14 @@ def reconstruct(
     picture = read_picture(image, role="picture", min_side=MIN_SIDE // 2)
     for note in picture.notes:
         callback(Message(note))
-    canvas, config = _canvas(what, picture, output_size, config)
+    source, canvas, config = _sources(what, picture, output_size, config)
     results: dict[str, Result] = {}
     try:
         # All layers at once, only to find out before the work whether something is wrong.
-        size = _prepare(picture, canvas, config, what, list(dict.fromkeys(sum(sets.values(), ()))), callback).size
+        size = _prepare(source, canvas, config, what, list(dict.fromkeys(sum(sets.values(), ()))), callback).size
         for number, (name, chosen) in enumerate(sets.items(), 1):
             callback(Message(f"{name} ({number} of {len(sets)})", "wait"))
-            prepared = _prepare(picture, canvas, config, what, chosen, ignore)
+            prepared = _prepare(source, canvas, config, what, chosen, ignore)
             try:
                 results[name] = run_prepared(prepared, callback=_named(name, callback))
             except (Interrupted, DivergedError) as stop:
@@ -239,20 +239,22 @@ def _layer_sets(what: str, layers: Sequence[str] | None, config: TransferConfig)
     return {"texture": layers}
 
 
-def _canvas(
+def _sources(
     what: str, picture: Picture, output_size: tuple[int, int] | None, config: TransferConfig
-) -> tuple[NDArray[np.float32], TransferConfig]:
-    """Return what takes the content's place, and the options with the sizes of both pictures.
+) -> tuple[Picture, NDArray[np.float32], TransferConfig]:
+    """Return the picture, what takes the content's place, and the options with the sizes of both.
 
-    For content it is the picture itself. Style and textures take no more from it than its size.
+    The picture is enlarged where that is asked for, which a transfer doesn't do with its style. In the content's place
+    is the picture itself; style and textures take no more from that than its size.
     """
     seen = fit_longest_side(picture.size, config.size or min(_LARGEST, max(picture.size)))
     check_side(picture, seen)
+    source = replace(picture, rgb=resize(picture.rgb, seen)) if max(seen) > max(picture.size) else picture
     if output_size is None or what != "texture":
-        return picture.rgb, replace(config, size=max(seen))
+        return source, picture.rgb, replace(config, size=max(seen))
     fitted = tile_size(output_size) if config.tiles else output_size
     canvas = np.broadcast_to(np.float32(0.5), (output_size[1], output_size[0], 3))
-    return canvas, replace(config, size=max(output_size), style_scale=max(seen) / max(fitted))
+    return source, canvas, replace(config, size=max(output_size), style_scale=max(seen) / max(fitted))
 
 
 def _prepare(
@@ -271,11 +273,7 @@ def _prepare(
         style_layers=tuple(layers),
         style_layer_weights=None if weights is None else weights[: len(layers)],
     )
-    assert config.size is not None
-    seen = fit_longest_side(picture.size, round(config.size * config.style_scale))
-    is_larger = max(seen) > max(picture.size)  # a transfer doesn't enlarge it by itself
-    source = resize(picture.rgb, seen) if is_larger else picture.rgb
-    prepared = prepare(canvas, source, config=chosen, callback=callback)
+    prepared = prepare(canvas, picture.rgb, config=chosen, callback=callback)
     name = picture.name if what == "content" else "white noise"
     return replace(
         prepared,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from demo import SAMPLES, commands
 
-from photostyle.images import read_picture, write_picture
+from photostyle.images import fit_longest_side, read_picture, resize, write_picture
 
 RESULTS = SAMPLES / "results"
 SCRIPTS = Path(__file__).parent
@@ -28,6 +28,15 @@ PAIRS = {
 """Contents and styles of the gallery, beside the runs of the demo."""
 SHEET = "neuschwansteinCastle.webp,schwerinPalace.webp,gatewayofIndia.webp"
 """Contents of the sheet, in six styles each."""
+INPUTS = {
+    "content-neuschwanstein": "neuschwansteinCastle.webp",
+    "style-starry-night": "starry_night_cropped.jpg",
+    "content-schwerin": "schwerinPalace.webp",
+    "style-brandenburg": "brandenburgGate.webp",
+}
+"""Contents and styles that the README shows beside its results."""
+LONGEST = 1600
+"""Pixels of the longest side of a sheet, as a reader sees it."""
 
 
 def runs(work: Path, size: int) -> dict[str, tuple[list[str], dict[str, str]]]:
@@ -64,25 +73,14 @@ def make(name: str, arguments: Sequence[str], files: dict[str, str], work: Path)
             sys.exit(done.returncode)
         print(f"== {name}: {time.monotonic() - began:.0f} s", flush=True)
     for file, picture in files.items():
-        write_picture(RESULTS / picture, read_picture(work / file).rgb, overwrite=True)
+        show(work / file, picture, LONGEST)
 
 
-def inputs(size: int) -> None:
-    """Write the contents and styles that the README shows beside its results, no larger than these."""
-    from photostyle.images import fit_longest_side, resize
-
-    shown = {
-        "content-neuschwanstein": "neuschwansteinCastle.webp",
-        "style-starry-night": "starry_night_cropped.jpg",
-        "content-schwerin": "schwerinPalace.webp",
-        "style-brandenburg": "brandenburgGate.webp",
-    }
-    for name, file in shown.items():
-        picture = read_picture(SAMPLES / file)
-        longest = min(size, max(picture.size))
-        write_picture(
-            RESULTS / f"{name}.jpg", resize(picture.rgb, fit_longest_side(picture.size, longest)), overwrite=True
-        )
+def show(source: Path, name: str, longest: int) -> None:
+    """Write a picture to samples/results, scaled down to a longest side."""
+    picture = read_picture(source)
+    size = fit_longest_side(picture.size, min(longest, max(picture.size)))
+    write_picture(RESULTS / name, resize(picture.rgb, size), overwrite=True)
 
 
 def main() -> None:
@@ -98,7 +96,8 @@ def main() -> None:
         parser.error(f"--only names {unknown[0]!r}; known are {', '.join(found)}")
     for name in wanted:
         make(name, *found[name], arguments.work)
-    inputs(arguments.size)
+    for shown, file in INPUTS.items():
+        show(SAMPLES / file, f"{shown}.jpg", arguments.size)
 
 
 if __name__ == "__main__":

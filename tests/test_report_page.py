@@ -6,8 +6,7 @@ import json
 
 import pytest
 from helpers import save
-from playwright.sync_api import sync_playwright
-from web_tabs import find_chromium
+from web_tabs import chromium
 
 from photostyle.report.found import Run, Shot
 from photostyle.report.page import html_page
@@ -30,15 +29,13 @@ def page(tmp_path_factory):
     path = folder / "report.html"
     path.write_text(html_page(runs, title="A test"), encoding="utf-8")
     seen, trouble = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+    with chromium() as browser:
         tab = browser.new_page(viewport={"width": 390, "height": 800})
         tab.on("request", lambda request: seen.append(request.url))
         tab.on("console", lambda message: trouble.append(message.text))
         tab.on("pageerror", lambda error: trouble.append(str(error)))
         tab.goto(path.as_uri())
         yield tab
-        browser.close()
     assert [url for url in seen if not url.startswith(("file:", "data:"))] == []
     assert trouble == []
 

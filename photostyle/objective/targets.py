@@ -52,7 +52,7 @@ class _Targets:
     """What some regions shall have of a statistic of the picture itself: their masks, targets and shares."""
 
     masks: Tensor
-    targets: list[Tensor]
+    targets: Tensor
     shares: Tensor
 
 
@@ -128,17 +128,17 @@ def build_objective(
         assert edges is not None
         return edge_loss(backbone.edges(x, features), edges)
 
-    color_regions = list(map(region_of, colors.masks)) if colors is not None else []
-    places = grain_regions(grains.masks) if grains is not None else []
+    color_regions = [] if colors is None else list(map(region_of, colors.masks))
+    places = [] if grains is None else grain_regions(grains.masks)
 
     def color_term(x: Tensor, _features: Features) -> Tensor:
         assert colors is not None
-        return color_loss(x, color_regions, colors.targets, colors.shares)
+        return color_loss(x, color_regions, colors.targets.unbind(), colors.shares)
 
     def grain_term(x: Tensor, _features: Features) -> Tensor:
         assert grains is not None
         found = grain_covariances(x, places, wraps=config.tiles)
-        return style_loss(grain_distances(found, torch.stack(grains.targets)), grains.shares)
+        return style_loss(grain_distances(found, grains.targets), grains.shares)
 
     def gamut_term(x: Tensor, _features: Features) -> Tensor:
         return gamut_loss(x)
@@ -154,7 +154,7 @@ def build_objective(
     )
     zero_style = sum(betas[name] * layer.zero for name, layer in left.items())
     style_weight = weights["style"] if left else 0.0
-    color_weight = weights["color"] if colors is not None and colors.targets else 0.0
+    color_weight = weights["color"] if colors is not None else 0.0
     if not style_weight and not weights["content"] and not color_weight:
         raise RegionError(
             f"no region has {MIN_CELLS:g} cells on any style layer, and the content weight is 0: nothing is left to "
@@ -174,10 +174,7 @@ def build_objective(
             "matting": (matting_term, weights["matting"] if content.laplacian is not None else 0.0),
             "edge": (edge_term, weights["edge"] if edges is not None else 0.0),
             "color": (color_term, color_weight),
-            "grain": (
-                grain_term,
-                weights["style"] * weights["grain"] if grains is not None and grains.targets else 0.0,
-            ),
+            "grain": (grain_term, weights["style"] * weights["grain"] if grains is not None else 0.0),
             "gamut": (gamut_term, weights["gamut"]),
         },
         scale=weights["content"] * zero_content + style_weight * zero_style,
@@ -193,7 +190,7 @@ def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str,
 
 def _color_targets(
     content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], strength: float
-) -> _Targets:
+) -> _Targets | None:
     """Return the quantiles of each region's style; of several styles their mean, which is their barycentre."""
     own = to_lab(content.image[0].permute(1, 2, 0).reshape(-1, 3))
     theirs = [to_lab(style.image[0].permute(1, 2, 0).reshape(-1, 3)) for style in styles]
@@ -209,7 +206,7 @@ def _color_targets(
 
 def _grain_targets(
     content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], strength: float
-) -> _Targets:
+) -> _Targets | None:
     """Return the covariances of the finest bands of each region's style; of several styles their mean."""
 
     def grain(image: Tensor, mask: Tensor) -> Tensor:
@@ -234,10 +231,10 @@ def _targets(
     own: Callable[[Tensor], Tensor],
     theirs: Callable[[int, Tensor], Tensor],
     least: float = MIN_CELLS,
-) -> _Targets:
+) -> _Targets | None:
     """Return what each region shall have of a statistic, given by ``own`` for a mask, by ``theirs`` for style and mask.
 
-    Regions that take no style, or have less than so many pixels on either side, are left out.
+    Regions that take no style, or have less than so many pixels on either side, are left out; None if all are.
     """
     targets, kept = [], []
     for index, assignment in enumerate(assignments):
@@ -253,4 +250,6 @@ def _targets(
         target = blended(sources, statistic)
         targets.append(target if strength == 1 else weakened(target, own(mask), strength))
         kept.append(index)
-    return _Targets(content.masks[kept], targets, region_shares(content.masks, assignments)[kept])
+    if not kept:
+        return None
+    return _Targets(content.masks[kept], torch.stack(targets), region_shares(content.masks, assignments)[kept])
