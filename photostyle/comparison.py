@@ -15,7 +15,7 @@ from photostyle.errors import DivergedError, Interrupted, RegionError, UsageErro
 from photostyle.images import resize
 from photostyle.measure import SCORES, ObjectiveTerms, RegionPair, Ruler, load_networks, most_telling_first, told
 from photostyle.pipeline import Result, run_prepared
-from photostyle.preparation import PictureSource, Prepared, prepare
+from photostyle.preparation import PictureSource, Prepared, prepare, with_options
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.curves import loss_curves
@@ -67,9 +67,9 @@ def compare(
 
     What has the suffix "-no-matting" is the style stage alone: neither the Matting Laplacian nor local affine maps
     take part. Parameters and errors are those of :func:`photostyle.transfer`; the regions come from masks,
-    from ``regions="grid:RxC"``, or by default from the segmenter. Without regions the styles of ``map`` are blended
-    with the others, in equal shares. ``on_result`` is called with each variant's name and
-    result as soon as there is one, also with the best so far of a variant that is interrupted.
+    from ``regions="grid:RxC"``, or by default from what photo mode finds, in artistic mode from the segmenter. Without
+    regions the styles of ``map`` are blended with the others, in equal shares. ``on_result`` is called with each
+    variant's name and result as soon as there is one, also with the best so far of a variant that is interrupted.
 
     Returns
     -------
@@ -80,7 +80,8 @@ def compare(
     UsageError
         If there are no regions to compare with.
     """
-    if options.get("regions", config.regions if config else None) is None and content_mask is None:
+    asked = with_options(config or TransferConfig(), options)
+    if asked.regions is None and content_mask is None and asked.mode != "photo":
         options["regions"] = "auto"
     given = {"map": map, "content_mask": content_mask, "style_mask": style_mask, "config": config}
     segmented = prepare(content, style, **given, callback=callback, **options)  # type: ignore[arg-type]

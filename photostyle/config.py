@@ -50,11 +50,13 @@ class TransferConfig:
     )
     regions: str | None = _option(
         None,
-        "none, auto (segmentation), grid:RxC, or a label map FILE (as --content-mask). Default: what the masks imply, "
-        "else auto in photo mode, with --map and in compare, else none.",
+        "none, auto (each picture segmented), joint (content and styles divided together by what they show), "
+        "grid:RxC, or a label map FILE (as --content-mask). Default: what the masks imply, else joint in photo mode, "
+        "auto with --map, with labels that are named, and in compare, else none.",
     )
     segmenter: str = _option(
-        "outdoor", "What --regions auto asks: outdoor (packaged), ade20k (model hub), or the PATH of an smp checkpoint."
+        "outdoor",
+        "What --regions auto and joint ask: outdoor (packaged), ade20k (model hub), or the PATH of an smp checkpoint.",
     )
     strict_labels: bool = _option(False, "A label without a counterpart in the style is an error.")
     match: tuple[str, ...] = _option(

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from photostyle.features import Backbone, load_backbone
-from photostyle.progress import Callback
+from photostyle.images import Picture
+from photostyle.progress import Callback, Message
+from photostyle.regions.automatic import Divide
+from photostyle.regions.joint import LAYERS, Look, divide
+from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmenter
 
 __all__ = ["ModelCache"]
@@ -21,6 +29,7 @@ class ModelCache:
     def __init__(self) -> None:
         self._backbone: tuple[Any, Backbone] | None = None
         self._segmenter: Segmenter | None = None
+        self._seeing: Backbone | None = None
 
     def backbone(self, name: str, *, offline: bool, callback: Callback, **settings: Any) -> Backbone:
         """Return what :func:`photostyle.features.load_backbone` gives for the same arguments."""
@@ -36,3 +45,20 @@ class ModelCache:
             self._segmenter = Segmenter(name, offline=offline, callback=callback)
         self._segmenter.callback = callback
         return self._segmenter
+
+    def divide(self, segmenter: Segmenter, *, offline: bool, callback: Callback) -> Divide:
+        """Return what divides pictures together; its network is loaded when the first ones need it."""
+
+        def look(x: Tensor) -> Mapping[str, Tensor]:
+            if self._seeing is None:
+                callback(Message("loading vgg16 to find regions", "wait"))
+                self._seeing = load_backbone(
+                    "vgg16", content_layers=(), style_layers=tuple(LAYERS), offline=offline, callback=callback
+                )
+            return self._seeing(x)
+
+        return functools.partial(_divide, segmenter=segmenter, look=look)
+
+
+def _divide(pictures: Sequence[Picture], *, segmenter: Segmenter, look: Look) -> list[LabelMasks]:
+    return divide(pictures, segmenter.probabilities, segmenter.labels, look)

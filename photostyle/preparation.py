@@ -118,6 +118,10 @@ def prepare(
     longest = max(MIN_SIDE, round(max(solve_size) * config.style_scale))
     for each in styles:
         check_side(each, fit_longest_side(each.size, longest))
+    divide = None
+    if segment is None:
+        segment = segmenter = models.segmenter(config.segmenter, offline=config.offline, callback=callback)
+        divide = models.divide(segmenter, offline=config.offline, callback=callback)
     regions = read_regions(
         picture,
         styles,
@@ -126,7 +130,8 @@ def prepare(
         style_mask=style_mask,
         mapped=len(mapping),
         photo=config.mode == "photo",
-        segment=segment or models.segmenter(config.segmenter, offline=config.offline, callback=callback),
+        segment=segment,
+        divide=divide,
         named=bool(config.match or config.keep or config.region_weights),
         strict=config.strict_labels,
         tiny=tiny,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,24 @@ import numpy as np
 from photostyle._version import __version__
 from photostyle.errors import UsageError
 from photostyle.images import Picture, check_writable, encode_picture, read_picture, write_atomically
+from photostyle.model_cache import ModelCache
 from photostyle.preparation import PictureSource
 from photostyle.progress import Callback, ignore
 from photostyle.regions.segmentation import Segmentation, Segmenter, label_palette
+from photostyle.regions.segmentation.trust import Trust
 from photostyle.report.masks import indexed_png, labelled_overlay
 from photostyle.torch_state import own_torch_state
 
-__all__ = ["Segmentation", "Segmenter", "check_map", "map_files", "read_picture", "segment", "write_map"]
+__all__ = [
+    "Segmentation",
+    "Segmenter",
+    "check_map",
+    "map_files",
+    "read_picture",
+    "segment",
+    "segment_together",
+    "write_map",
+]
 
 
 @own_torch_state()
@@ -55,6 +67,35 @@ def segment(
     if isinstance(segmenter, str):
         segmenter = Segmenter(segmenter, offline=offline, callback=callback)
     return segmenter(_read(picture))
+
+
+@own_torch_state()
+def segment_together(
+    pictures: Sequence[PictureSource | Picture],
+    *,
+    segmenter: str = "outdoor",
+    offline: bool = False,
+    callback: Callback = ignore,
+) -> list[Segmentation]:
+    """Divide pictures into regions that they share, as photo mode does: the first is the content.
+
+    Parameters and errors are those of :func:`segment`.
+
+    Returns
+    -------
+    list of Segmentation
+        One a picture, with the same list of labels; how sure the regions are is the mean of the winning mask.
+    """
+    models = ModelCache()
+    shared = models.segmenter(segmenter, offline=offline, callback=callback)
+    divided = models.divide(shared, offline=offline, callback=callback)([_read(picture) for picture in pictures])
+    labels = tuple(dict.fromkeys(label for masks in divided for label in masks.labels))
+    result = []
+    for masks in divided:
+        best, winner = masks.masks.max(0), masks.masks.argmax(0)
+        by_label = {label: float(best[winner == k].mean()) for k, label in enumerate(masks.labels)}
+        result.append(Segmentation(masks, labels, Trust(float(best.mean()), by_label, ""), segmenter))
+    return result
 
 
 def map_files(path: str | os.PathLike[str]) -> tuple[Path, Path, Path]:

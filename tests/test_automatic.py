@@ -14,7 +14,6 @@ from photostyle.images import read_picture
 from photostyle.regions.labels import LabelMasks, whole
 from photostyle.regions.match import match_labels
 from photostyle.regions.source import read_regions
-from photostyle.regions.tones import TONES
 
 SCENE = {"sky": 0.5, "building": 0.5}
 
@@ -33,6 +32,13 @@ class Toy:
     def __call__(self, each):
         self.asked.append(each)
         return found(each, self.shares, "it is a portrait" if len(self.asked) - 1 in self.doubtful else "")
+
+
+def halves(pictures):
+    """Divides pictures into a left and a right half."""
+    masks = np.zeros((2, 30, 40), dtype=np.float32)
+    masks[0, :, :20] = masks[1, :, 20:] = 1
+    return [LabelMasks(("left", "right"), masks) for _ in pictures]
 
 
 def test_photo_mode_segments_content_and_styles():
@@ -60,12 +66,24 @@ def test_mapped_styles_are_segmented_like_to_like_in_either_mode():
 
 
 @pytest.mark.parametrize("doubtful", [(0,), (1,), (0, 1)])
-def test_a_doubtful_picture_divides_all_by_tone(doubtful):
-    regions = read_regions(image(), [image(1), image(2)], photo=True, segment=Toy(*doubtful))
-    assert regions.content.labels == TONES
-    assert all(masks.labels == TONES for masks in regions.styles)
-    assert "divided by tone instead" in regions.notes[-1]
+def test_a_doubtful_picture_has_all_divided_together(doubtful):
+    given = {"regions": "auto", "segment": Toy(*doubtful), "divide": halves}
+    regions = read_regions(image(), [image(1), image(2)], photo=True, **given)
+    assert regions.content.labels == ("left", "right")
+    assert all(masks.labels == ("left", "right") for masks in regions.styles)
+    assert "all pictures are divided together instead" in "".join(regions.notes)
     assert any("it is a portrait" in note for note in regions.notes)
+
+
+def test_photo_mode_divides_content_and_styles_together_where_nothing_is_named():
+    toy = Toy()
+    regions = read_regions(image(), [image(1)], photo=True, segment=toy, divide=halves)
+    assert regions.content.labels == regions.styles[0].labels == ("left", "right")
+    assert regions.notes == ("content divided: left 50%, right 50%", "style 1 divided: left 50%, right 50%")
+    assert not toy.asked
+    for given in ({"named": True}, {"strict": True}, {"mapped": 1}):
+        named = read_regions(image(), [image(1)], photo=True, segment=Toy(), divide=halves, **given)
+        assert named.content.labels == ("sky", "building")
 
 
 def test_where_labels_are_mapped_doubtful_content_is_kept_and_a_doubtful_style_is_used_whole():
@@ -115,8 +133,9 @@ def test_a_style_mask_may_be_auto():
     assert len(toy.asked) == 1
 
 
-def test_named_labels_are_not_replaced_by_tones():
-    regions = read_regions(image(), [image(1)], photo=True, segment=Toy(1), named=True)
+def test_named_labels_are_not_replaced():
+    given = {"segment": Toy(1), "divide": halves}
+    regions = read_regions(image(), [image(1)], photo=True, named=True, **given)
     assert regions.content.labels == ("sky", "building")
     assert regions.styles == (None,)
     assert "style 1: it is a portrait; it is used whole" in regions.notes

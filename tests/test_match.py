@@ -311,8 +311,3 @@ def test_a_pair_of_ones_own_is_not_completed():
     wishes = Wishes(pairs={"roof": "roof"})
     found, _ = match_labels(areas(roof=0.8, door=0.2), [areas(roof=0.02, door=0.98)], wishes=wishes)
     assert sources(found)["roof"] == [(0, "roof", 1)]
-
-
-def test_tones_have_relatives():
-    for name in ("shadows", "midtones", "highlights"):
-        assert set(relatives(name)) == {"shadows", "midtones", "highlights"} - {name}

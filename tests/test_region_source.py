@@ -219,7 +219,9 @@ def test_a_map_needs_regions(content, style):
 
 @pytest.mark.parametrize("word", ["nowhere.png", "Grid2x2", "all"])
 def test_regions_that_are_neither_a_word_nor_a_file(content, style, word):
-    with pytest.raises(UsageError, match=f"--regions is '{word}', which is no file; allowed are none, auto, grid:RxC"):
+    with pytest.raises(
+        UsageError, match=f"--regions is '{word}', which is no file; allowed are none, auto, joint, grid:RxC"
+    ):
         read_regions(content, [style], regions=word)
 
 

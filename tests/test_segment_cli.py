@@ -39,6 +39,23 @@ def castle(tmp_path):
     return path
 
 
+def test_pictures_that_are_divided_together_share_their_labels(shop, castle):
+    """With the real networks: the sky of the castle and of the palace, and maps that a transfer takes."""
+    palace = shop.folder / "palace.png"
+    with Image.open(SAMPLES / "schwerinPalace.webp") as image:
+        image.resize((160, 120)).save(palace)
+    outcome = shop("segment", "--together", castle, palace, "-o", shop.folder / "maps", "--json")
+    assert outcome.code == 0, outcome.err
+    assert "wrote" in outcome.err
+    one, two = json.loads(outcome.out)
+    assert [entry["name"] for entry in one["labels"].values()] == [entry["name"] for entry in two["labels"].values()]
+    assert "sky" in [entry["name"] for entry in one["labels"].values()]
+    for name, size in (("castle", (120, 160)), ("palace", (160, 120))):
+        masks = read_label_map(shop.folder / f"maps/{name}.png", size=size, picture=name)
+        sky = masks.masks[masks.labels.index("sky")]
+        assert sky[: len(sky) // 8].mean() > 0.8 > 0.2 > sky[-len(sky) // 8 :].mean()
+
+
 def test_a_map_a_legend_and_an_overlay(shop, castle):
     outcome = shop("segment", castle, "-o", shop.output, "--json")
     assert outcome.code == 0, outcome.err

@@ -14,11 +14,13 @@ from photostyle.config import TransferConfig, option_help
 from photostyle.errors import ImageError, OutputError, PhotostyleError, UsageError
 from photostyle.progress import Message
 from photostyle.segmenting import (
+    Segmentation,
     Segmenter,
     check_map,
     map_files,
     read_picture,
     segment,
+    segment_together,
     write_map,
 )
 
@@ -40,6 +42,10 @@ def segment_command(
     segmenter: Annotated[
         str, typer.Option("--segmenter", metavar="NAME", help=option_help("segmenter"))
     ] = TransferConfig.segmenter,
+    together: Annotated[
+        bool,
+        typer.Option("--together", help="Divide all pictures together, as photo mode does; content first."),
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help=option_help("offline"))] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the legends on standard output.")] = False,
@@ -51,7 +57,11 @@ def segment_command(
     failed: list[PhotostyleError] = []
     with Screen(quiet=quiet) as screen:
         shared = Segmenter(segmenter, offline=offline, callback=screen)
-        for image, target in zip(images, targets, strict=True):
+        divided: list[Segmentation] = []
+        if together:
+            screen(Message("dividing the pictures", "wait"))
+            divided = segment_together(images, segmenter=segmenter, offline=offline, callback=screen)
+        for index, (image, target) in enumerate(zip(images, targets, strict=True)):
             try:
                 picture = read_picture(image)
             except ImageError as error:  # the others have their maps all the same
@@ -59,7 +69,7 @@ def segment_command(
                 if len(images) > 1:
                     screen(Message(f"{error}; going on with the next picture", "warning"))
                 continue
-            found = segment(picture, segmenter=shared)
+            found = divided[index] if together else segment(picture, segmenter=shared)
             _make_folder(target.parent)
             legends.append(write_map(found, picture, target, overwrite=overwrite))
             screen.say(f"wrote {target}: {found.summary}")

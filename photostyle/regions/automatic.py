@@ -1,8 +1,8 @@
-"""Regions that nobody drew: each picture is segmented, and what can't be trusted is divided by tone instead."""
+"""Regions that nobody drew: each picture is segmented, or all of them are divided together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -10,9 +10,11 @@ from photostyle.errors import RegionError
 from photostyle.images import Picture
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmentation
-from photostyle.regions.tones import tones
 
-__all__ = ["Segment", "automatic"]
+__all__ = ["Divide", "Segment", "automatic", "together"]
+
+Divide = Callable[[Sequence[Picture]], list[LabelMasks]]
+"""Divides a content and its styles into regions that they share, such as :func:`photostyle.regions.joint.divide`."""
 
 
 class Segment(Protocol):
@@ -34,6 +36,7 @@ def automatic(
     content: Picture,
     styles: Sequence[Picture],
     segment: Segment,
+    divide: Divide | None = None,
     *,
     content_masks: LabelMasks | None = None,
     style_masks: Sequence[LabelMasks | None],
@@ -46,7 +49,7 @@ def automatic(
 
     Where the content or one of the pictures that give the style can't be trusted (see
     :mod:`photostyle.regions.segmentation.trust`), regions by meaning would be nonsense. Then content and styles are
-    all divided by tone. That needs freedom on all sides: if masks or labels are given, they stay, a doubtful style is
+    divided together. That needs freedom on all sides: if masks or labels are given, they stay, a doubtful style is
     used whole, and doubtful content is kept with a warning.
 
     Parameters
@@ -55,6 +58,8 @@ def automatic(
     styles : sequence of Picture
     segment : callable
         Segments a picture.
+    divide : callable, optional
+        Divides all pictures together; without it what is doubtful is kept.
     content_masks : LabelMasks, optional
         Where they were given.
     style_masks : sequence of LabelMasks or None
@@ -81,7 +86,8 @@ def automatic(
         If ``strict`` and a picture can't be trusted.
     """
     notes: list[str] = []
-    free = not (named or mapped or content_masks is not None or any(whole) or any(m is not None for m in style_masks))
+    given = (named, mapped, content_masks is not None, divide is None, *whole, *(m is not None for m in style_masks))
+    free = not any(given)
     found = None if content_masks is not None else segment(content)
     if found is not None:
         notes.append(_told("content", found))
@@ -104,16 +110,24 @@ def automatic(
             f"--strict-labels: the regions can't be trusted ({'; '.join(doubts)}): give label maps of your own, or "
             "leave --strict-labels out"
         )
-    if doubts and free:
-        notes += doubts
-        notes.append(
-            "labels by meaning can't be trusted here, so all pictures are divided by tone instead (shadows, midtones, "
-            "highlights); label maps of your own, or --regions none, do otherwise"
-        )
-        return tones(content.rgb), [tones(style.rgb) for style in styles], notes
+    if doubts and divide is not None and free:
+        notes += [*doubts, "labels by meaning can't be trusted here, so all pictures are divided together instead"]
+        return *together(content, styles, divide, notes), notes
     notes += [f"{doubt}; look at the regions with photostyle segment" for doubt in doubts]
     result = content_masks if content_masks is not None else _masks(found)
     return result, masks, notes
+
+
+def together(
+    content: Picture, styles: Sequence[Picture], divide: Divide, notes: list[str]
+) -> tuple[LabelMasks, list[LabelMasks | None]]:
+    """Divide all pictures together; what was found goes to ``notes``."""
+    first, *others = divide([content, *styles])
+    names = ["content", *(f"style {number}" for number, _ in enumerate(styles, 1))]
+    for name, masks in zip(names, (first, *others), strict=True):
+        shares = sorted(masks.shares.items(), key=lambda item: -item[1])
+        notes.append(f"{name} divided: {', '.join(f'{label} {share:.0%}' for label, share in shares)}")
+    return first, list(others)
 
 
 def _masks(found: Segmentation | None) -> LabelMasks:

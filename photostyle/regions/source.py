@@ -10,7 +10,7 @@ from typing import Any
 
 from photostyle.errors import RegionError, UsageError
 from photostyle.images import Picture
-from photostyle.regions.automatic import Segment, automatic
+from photostyle.regions.automatic import Divide, Segment, automatic, together
 from photostyle.regions.grid import grid, parse_grid
 from photostyle.regions.labelmap import read_label_map, read_soft_masks
 from photostyle.regions.labels import LabelMasks, whole
@@ -19,7 +19,7 @@ from photostyle.regions.tiny import TINY, absorb_tiny
 __all__ = ["ContentMask", "RegionSet", "StyleMask", "read_regions"]
 
 _Path = str | os.PathLike[str]
-_WHOLE, _AUTO = "none", "auto"
+_WHOLE, _AUTO, _JOINT = "none", "auto", "joint"
 ContentMask = _Path | Mapping[str, _Path] | LabelMasks
 """A label map (or a folder of soft masks), a soft mask for each label, or masks that are made already."""
 StyleMask = ContentMask
@@ -56,6 +56,7 @@ def read_regions(
     mapped: int = 0,
     photo: bool = False,
     segment: Segment | None = None,
+    divide: Divide | None = None,
     named: bool = False,
     strict: bool = False,
     tiny: float = TINY,
@@ -67,8 +68,9 @@ def read_regions(
     content : Picture
     styles : sequence of Picture
     regions : str, optional
-        "none", "auto", "grid:RxC", or a label map of the content. By default what the masks imply; without masks
-        "auto" in photo mode and where styles are mapped to labels, else "none".
+        "none", "auto" (each picture segmented), "joint" (content and styles divided together), "grid:RxC", or a label
+        map of the content. By default what the masks imply. Without masks it is "joint" in photo mode, but "auto"
+        where labels are named, and where styles are mapped to labels; else "none".
     content_mask : ContentMask, optional
     style_mask : StyleMask or a sequence of them, optional
         One a style picture; the word "none" where it is used whole, "auto" where it is segmented. None is the former,
@@ -79,8 +81,10 @@ def read_regions(
         Photo mode: what has no masks is segmented.
     segment : callable, optional
         Segments a picture; needed for "auto".
+    divide : callable, optional
+        Divides all pictures together; needed for "joint".
     named : bool
-        Whether the user names labels elsewhere, so that regions by tone can't stand in for them.
+        Whether the user names labels elsewhere, so that other regions can't stand in for them.
     strict : bool
         Whether a segmentation that can't be trusted is an error.
     tiny : float
@@ -100,8 +104,18 @@ def read_regions(
     WeightsError
         If the segmenter can't be loaded.
     """
-    automatic_by_default = (photo or mapped > 0) and segment is not None
-    kind = regions or ("mask" if content_mask is not None else "auto" if automatic_by_default else "none")
+    kind = regions or _default(
+        mask=content_mask is not None,
+        auto=(photo or mapped > 0) and segment is not None,
+        joint=photo and divide is not None and not (mapped or named or strict or style_mask is not None),
+    )
+    if kind == _JOINT:
+        _refuse_masks(regions, content_mask, style_mask)
+        if divide is None or mapped:
+            raise UsageError(f"--regions {_JOINT} divides CONTENT and STYLE pictures alone: leave --map out")
+        told: list[str] = []
+        found, of_styles = together(content, styles, divide, told)
+        return RegionSet(found, tuple(of_styles), tuple(told), by_hand=False)
     if kind == "none" or kind.startswith("grid:"):
         _refuse_masks(regions, content_mask, style_mask)
         if kind == "none" and mapped:
@@ -111,12 +125,13 @@ def read_regions(
         rows, columns = parse_grid(kind)
         plain = [grid(style.size, rows, columns) for style in styles[: len(styles) - mapped]]
         return RegionSet(grid(content.size, rows, columns), (*plain, *(None,) * mapped), ())
-    if kind not in ("mask", "auto"):
+    if kind not in ("mask", _AUTO):
         if content_mask is not None:
             raise UsageError(f"--regions {regions} contradicts --content-mask: leave one of them out")
         if not Path(kind).exists():
             raise UsageError(
-                f"--regions is {regions!r}, which is no file; allowed are none, auto, grid:RxC, or a label map FILE"
+                f"--regions is {regions!r}, which is no file; allowed are none, auto, joint, grid:RxC, or a "
+                "label map FILE"
             )
         content_mask = kind
     given = _style_masks(style_mask, len(styles))
@@ -133,6 +148,7 @@ def read_regions(
             content,
             styles,
             segment,
+            divide,
             content_masks=content_labels,
             style_masks=style_labels,
             whole=alone,
@@ -148,6 +164,10 @@ def read_regions(
         notes.append("no style masks were given: each region takes the style of the whole style picture")
     assert content_labels is not None
     return RegionSet(content_labels, tuple(style_labels), tuple(notes))
+
+
+def _default(*, mask: bool, auto: bool, joint: bool) -> str:
+    return "mask" if mask else _JOINT if joint else _AUTO if auto else _WHOLE
 
 
 def _is(mask: object, *words: str) -> bool:

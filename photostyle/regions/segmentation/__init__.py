@@ -36,6 +36,7 @@ __all__ = [
     "label_palette",
     "refine",
     "segmenter_entry",
+    "sharpened",
     "upsample",
 ]
 
@@ -155,7 +156,7 @@ class Segmenter:
         probabilities, labels = self.probabilities(picture.rgb), self.labels
         present = [int(i) for i in np.unique(probabilities.argmax(0))]  # the others would only be noise in the masks
         try:
-            masks = _masks(probabilities[present], picture.rgb)
+            masks = sharpened(probabilities[present], picture.rgb)
         except (MemoryError, cv2.error) as error:
             width, height = picture.size
             raise MemoryLimitError(
@@ -173,7 +174,7 @@ class Segmenter:
         return Segmentation(found, labels, judge(probabilities, found, labels, flat=flat), self.name)
 
 
-def _masks(probabilities: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+def sharpened(probabilities: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sharpen probabilities by the picture's colours and edges, and merge islands."""
     masks = refine(weigh_by_colour(probabilities / probabilities.sum(0), rgb), rgb)
     merge_islands(masks)
