@@ -52,8 +52,8 @@ def test_pictures_that_are_divided_together_share_their_labels(shop, castle):
     assert "sky" in [entry["name"] for entry in one["labels"].values()]
     for name, size in (("castle", (120, 160)), ("palace", (160, 120))):
         masks = read_label_map(shop.folder / f"maps/{name}.png", size=size, picture=name)
-        sky = masks.masks[masks.labels.index("sky")]
-        assert sky[: len(sky) // 8].mean() > 0.8 > 0.2 > sky[-len(sky) // 8 :].mean()
+        sky = sum(m for m, label in zip(masks.masks, masks.labels, strict=True) if label.startswith("sky"))
+        assert sky[: len(sky) // 8].mean() > 0.6 > 0.2 > sky[-len(sky) // 8 :].mean()
 
 
 def test_a_map_a_legend_and_an_overlay(shop, castle):

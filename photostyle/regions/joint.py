@@ -42,6 +42,7 @@ Look = Callable[[Tensor], Mapping[str, Tensor]]
 _GRID_LAYER = "relu4_3"
 _SIDE = 512  # pixels on the longest side of what the network sees
 _COMPONENTS = 24  # of each layer
+_LEAST_DEVIATION = 0.02  # of a channel in a picture, of that over all: what shows nothing isn't stretched to something
 _MEANING = 2.0  # weight of the segmenter's probabilities
 _PLACE = 1.2  # and of the vertical place in [-½, ½]
 _MOST = 12  # clusters
@@ -130,7 +131,8 @@ def _points(responses: Sequence[Mapping[str, Tensor]], said: Sequence[NDArray[np
     parts: list[_Points] = []
     for layer, weight in LAYERS.items():
         flat = [each[layer].flatten(1).T.double().numpy() for each in responses]
-        standard = [(x - x.mean(0)) / (x.std(0) + 1e-4) for x in flat]
+        least = _LEAST_DEVIATION * np.vstack(flat).std(0) + 1e-4
+        standard = [(x - x.mean(0)) / np.maximum(x.std(0), least) for x in flat]
         parts.append([weight * x for x in _principal(standard)])
     rows = [
         np.repeat(np.linspace(-0.5, 0.5, each[_GRID_LAYER].shape[1]), each[_GRID_LAYER].shape[2]) for each in responses
