@@ -128,7 +128,7 @@ def test_a_label_left_without_style(shop):
         (["--regions", "none", "--content-mask", "MASK"], "--regions none contradicts --content-mask"),
         (["--regions", "grid:2x2", "--content-mask", "MASK"], "--regions grid:2x2 contradicts --content-mask"),
         (["--regions", "MASK", "--content-mask", "MASK"], "contradicts --content-mask"),
-        (["--regions", "nonsense"], "--regions is 'nonsense', which is no file; allowed are none, auto, grid:RxC"),
+        (["--regions", "nonsense"], "--regions is 'nonsense', which is no file; allowed are none, auto, joint"),
         (["--regions", "grid:0x2"], "grid:ROWSxCOLUMNS"),
         (["--regions", "grid:2"], "grid:ROWSxCOLUMNS"),
         (["--style-mask", "MASK"], "--style-mask needs --content-mask too"),
