@@ -35,6 +35,7 @@ def check_config(config: TransferConfig) -> None:
         "edge_weight",
         "color_weight",
         "grain_weight",
+        "calm_weight",
         "gamut_weight",
         "field_weight",
         "smoothing",

@@ -115,7 +115,9 @@ class TransferConfig:
         "relative (each feature term divided by its target's squared norm) or papers (Gatys' formula, as means).",
     )
     content_weight: float | None = _option(None, "Weight of the content loss.")
-    style_weight: float | None = _option(None, "Weight of the style loss. Default: 1 (papers: 1000), affine solver 9.")
+    style_weight: float | None = _option(
+        None, "Weight of the style loss. Default: 1 (papers: 1000), affine solver 9.5."
+    )
     tv_weight: float | None = _option(None, "Weight of the total variation.")
     matting_weight: float | None = _option(None, "Weight of the Matting Laplacian.")
     edge_weight: float | None = _option(None, "Weight of the distance between edges (HED).")
@@ -124,6 +126,7 @@ class TransferConfig:
         None,
         "Weight, times that of the style, of how strong the finest detail is in luma and colour, region by region.",
     )
+    calm_weight: float | None = _option(None, "Weight of coarse gradients where the content is flat.")
     gamut_weight: float | None = _option(None, "Weight of colours outside [0, 1].")
     field_weight: float | None = _option(None, "Weight of the affine field's smoothness.")
     smoothing: float | None = _option(

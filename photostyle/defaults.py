@@ -11,17 +11,18 @@ __all__ = ["BY_SOLVER", "CHOICES", "PAPERS", "PRESETS", "RECONSTRUCTIONS", "SETT
 _AFFINE: dict[str, Any] = {
     "backbone": "hed",
     "content_weight": 0.0,
-    "style_weight": 9.0,
+    "style_weight": 9.5,
     "tv_weight": 0.0,
-    "matting_weight": 200.0,
-    "edge_weight": 12.0,
-    "color_weight": 130.0,
+    "matting_weight": 160.0,
+    "edge_weight": 14.5,
+    "color_weight": 165.0,
     "grain_weight": 0.0,
+    "calm_weight": 2.6,
     "gamut_weight": 10.0,
     "field_weight": 0.4,
     "smoothing": 0.0,
-    "iterations": 60,
-    "solve_size": 256,
+    "iterations": 24,
+    "solve_size": 224,
     "style_layer_weights": (1.0, 1.0, 1.0, 1.0, 1.0),
 }
 BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
@@ -33,6 +34,7 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
         "edge_weight": 0.0,
         "color_weight": 0.0,
         "grain_weight": 0.02,  # without it up to 1.7 times the painting's chroma in the finest band; with it 1.0
+        "calm_weight": 0.0,
         "gamut_weight": 10.0,  # without it 6 % of a picture is clipped, by up to 0.28; with it 2 %, by up to 0.02
         "field_weight": 0.0,
         "smoothing": 0.0,
@@ -51,6 +53,7 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
         "edge_weight": 0.0,
         "color_weight": 20.0,
         "grain_weight": 0.0,
+        "calm_weight": 0.0,
         "gamut_weight": 10.0,
         "field_weight": 0.0,
         "smoothing": 1e-3,

@@ -26,6 +26,7 @@ from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Wishes, match_labels
 from photostyle.regions.source import ContentMask, RegionSet, StyleMask, read_regions
 from photostyle.regions.tiny import TINY
+from photostyle.solvers.contrast import within_contrast
 from photostyle.solvers.field import field_space
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, tile_size
@@ -174,8 +175,11 @@ def prepare(
         layers, weights = getattr(backbone, f"{kind}_layers"), getattr(config, f"{kind}_layer_weights")
         if weights is not None and len(weights) != len(layers):
             raise UsageError(f"--{kind}-layer-weights has {len(weights)} values, but there are {len(layers)} layers")
-    content = resize(picture.rgb, solve_size)
-    masks = regions.content.resized(solve_size)
+    needs_field = config.solver != "pixels" or config.start == "affine"
+    matte_size = field_size(size)
+    measured = max(solve_size, matte_size) if needs_field else solve_size
+    content = resize(picture.rgb, measured)
+    masks = regions.content.resized(measured)
     rgbs, space = [style.rgb for style in styles], None
     if config.preserve_color != "none":
         rgbs = [
@@ -184,8 +188,9 @@ def prepare(
         ]  # no larger than they are used
         callback(Message("matching the colours of the style to the content's", "wait"))
         content, rgbs = colors_of_content(config.preserve_color, content, masks, rgbs, regions.styles, assignments)
-    if config.solver != "pixels" or config.start == "affine":
-        space = field_space(content, masks, rgbs, regions.styles, assignments, field_size(solve_size), device)
+    if needs_field:
+        rgbs = within_contrast(content, masks, rgbs, regions.styles, assignments)
+        space = field_space(content, masks, rgbs, regions.styles, assignments, matte_size, device)
     problem = Problem(content, masks, rgbs, regions.styles, assignments, backbone, device, space)
     return Prepared(
         problem,

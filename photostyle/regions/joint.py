@@ -26,6 +26,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 from torch.nn import functional
 
+from photostyle.features.vgg import block_of
 from photostyle.images import Picture, fit_longest_side, resize
 from photostyle.regions.label_colors import label_palette
 from photostyle.regions.labels import LabelMasks, normalise
@@ -40,7 +41,8 @@ Look = Callable[[Tensor], Mapping[str, Tensor]]
 """What gives the responses of `LAYERS` for a picture, sRGB in [0, 1] of shape (1, 3, H, W)."""
 
 _GRID_LAYER = "relu4_3"
-_SIDE = 512  # pixels on the longest side of what the network sees
+_SIDE = 512  # pixels on the longest side of what the network sees,
+_RIM = 32  # and of the mirrored rim around it: zeros beyond a border look like a thing of their own
 _COMPONENTS = 24  # of each layer
 _LEAST_DEVIATION = 0.02  # of a channel in a picture, of that over all: what shows nothing isn't stretched to something
 _MEANING = 2.0  # weight of the segmenter's probabilities
@@ -105,12 +107,13 @@ def divide(
 @torch.no_grad()
 def _responses(rgb: NDArray[np.float32], look: Look) -> dict[str, Tensor]:
     """Return the responses of each layer on one grid, shape (C, h, w), averaged over 3×3 cells, square roots."""
-    size = fit_longest_side((rgb.shape[1], rgb.shape[0]), _SIDE)
-    features = look(torch.from_numpy(np.ascontiguousarray(resize(rgb, size).transpose(2, 0, 1)))[None])
-    height, width = features[_GRID_LAYER].shape[2:]
+    small = resize(rgb, fit_longest_side((rgb.shape[1], rgb.shape[0]), _SIDE))
+    seen = cv2.copyMakeBorder(small, _RIM, _RIM, _RIM, _RIM, cv2.BORDER_REFLECT)
+    features = look(torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))[None])
+    inner = {layer: _without_rim(features[layer], _RIM >> block_of(layer) - 1) for layer in LAYERS}
+    height, width = inner[_GRID_LAYER].shape[2:]
     result = {}
-    for layer in LAYERS:
-        x = features[layer]
+    for layer, x in inner.items():
         if x.shape[2] > height:
             x = functional.adaptive_avg_pool2d(x, (height, width))
         elif x.shape[2] < height:
@@ -118,6 +121,10 @@ def _responses(rgb: NDArray[np.float32], look: Look) -> dict[str, Tensor]:
         mean = functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
         result[layer] = mean[0].clamp(min=0).sqrt()
     return result
+
+
+def _without_rim(features: Tensor, cells: int) -> Tensor:
+    return features[:, :, cells:-cells, cells:-cells]
 
 
 def _on_grid(probabilities: NDArray[np.float32], grid: Sequence[int]) -> NDArray[np.float32]:

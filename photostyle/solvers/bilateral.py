@@ -15,14 +15,13 @@ predict such grids; here they are optimised.) The weights are a sparse matrix, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from photostyle.images.guided import LUMA, local_contrast
 from photostyle.regions.labels import normalise
@@ -30,13 +29,10 @@ from photostyle.regions.labels import normalise
 __all__ = [
     "NUMBERS",
     "Slicer",
-    "Stiffness",
     "apply_maps",
     "field_of",
     "normalised",
     "region_slice",
-    "resampled",
-    "smoothness",
 ]
 
 NUMBERS = 15
@@ -63,13 +59,6 @@ def field_of(maps: NDArray[np.floating[Any]], tones: int, cells: int) -> Tensor:
     full = np.insert(np.asarray(maps, dtype=np.float32), 3, 0.0, axis=2)
     flat = torch.from_numpy(full).reshape(len(maps), 1, 1, 1, NUMBERS)
     return flat.repeat(1, tones, cells, cells, 1)
-
-
-def resampled(field: Tensor, tones: int, cells: int) -> Tensor:
-    """Bring a field, shape (K, D, N, N, 15), to another number of grid points, by trilinear interpolation."""
-    planes = field.permute(0, 4, 1, 2, 3)
-    finer = nn.functional.interpolate(planes, (tones, cells, cells), mode="trilinear", align_corners=True)
-    return finer.permute(0, 2, 3, 4, 1).contiguous()
 
 
 def normalised(masks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -222,48 +211,3 @@ def apply_maps(
         maps = (weights @ grid.reshape(-1, NUMBERS)).reshape(-1, 3, 5)
         result[pixels] += np.einsum("pij,pj->pi", maps, inputs[pixels])
     return result.reshape(content.shape)
-
-
-@dataclass(frozen=True)
-class Stiffness:
-    """How much a field resists to changes along the sides of the picture, along tones, and to bending."""
-
-    place: float
-    tone: float
-    bend: float
-
-
-def smoothness(field: Tensor, shares: Tensor, stiffness: Stiffness) -> Tensor:
-    r"""Return how unevenly a field's maps change from place to place and from tone to tone.
-
-    Differences of neighbouring maps, and differences of these: first differences keep neighbours alike; second ones
-    (the bending energy of a thin plate) cost a ramp across the picture nothing and a spot much. Both are multiplied by
-    the number of steps along their axis, so that a finer grid costs the same. Of whitened coordinates
-    (:class:`photostyle.solvers.field.FieldSpace`) they measure what the maps do to the region's own colours,
-    :math:`E \|M\, \Delta A\, [I; d; 1]\|^2`. Cells that no pixel looks at are filled smoothly from their neighbours.
-
-    Parameters
-    ----------
-    field : Tensor, shape (K, D, N, N, 15)
-    shares : Tensor, shape (K,)
-        Of each region in the picture.
-    stiffness : Stiffness
-
-    Returns
-    -------
-    Tensor, shape ()
-        Zero for a field of one map a region, never negative.
-    """
-    total = torch.zeros_like(shares)
-    for axis, weight in ((1, stiffness.tone), (2, stiffness.place), (3, stiffness.place)):
-        steps = field.shape[axis] - 1
-        first = steps * torch.diff(field, dim=axis)
-        total = total + weight * _mean_square(first)
-        if steps > 1:
-            total = total + weight * stiffness.bend * _mean_square(steps * torch.diff(first, dim=axis))
-    return (shares * total).sum()
-
-
-def _mean_square(effect: Tensor) -> Tensor:
-    """Mean over the grid of the sum of squares of a map's numbers, for each region."""
-    return effect.square().sum(-1).mean((1, 2, 3))

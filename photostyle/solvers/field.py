@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.total import Objective
 from photostyle.regions.labels import area_average
 from photostyle.regions.matte import soft_matte
-from photostyle.solvers.bilateral import Slicer, Stiffness, apply_maps, field_of, normalised, resampled, smoothness
+from photostyle.solvers.bilateral import Slicer, apply_maps, field_of, normalised, region_slice
+from photostyle.solvers.cosines import from_cosines, smoothness, to_cosines
 from photostyle.solvers.statistics import Moments, blend, moments, transport_map
 
 if TYPE_CHECKING:
@@ -28,14 +30,15 @@ if TYPE_CHECKING:
     from photostyle.regions.match import Assignment
     from photostyle.solvers.problem import Problem
 
-__all__ = ["FieldSpace", "continued_field", "field_objective", "field_space", "paint"]
+__all__ = ["FieldSpace", "field_objective", "field_space", "paint"]
 
-_STIFFNESS = Stiffness(place=1.0, tone=0.02, bend=0.002)
 _SPREAD = 0.05  # squared colour units: variance of brightness in a picture of full contrast
 _LEAST_SPREAD = 1e-4  # least variance along any axis of a style's colours, for the metric
 _MATTE_EPSILON = 1e-5  # the Matting Laplacian's ε for mattes: its usual one sees noise as texture
 _FLAT = 1e-3  # squared colour units, added to the covariance in which differences of maps are measured
 _CONTRAST = 0.03  # what the square of local contrast counts, in the same
+_SMOOTHED = 0.02  # deviation, as a share of the width, of the smoothing before it is seen where the content is flat,
+_VARIED = 0.25  # and g₀, the gradient at which maps are half free: colour differences (ΔE*ab) a percent of the width
 _LIFT_RADIUS, _LIFT_EPSILON = 3, 1e-4  # of the guided filter by which mattes are carried to a larger content
 _IDENTITY = np.eye(3, 4)
 
@@ -44,10 +47,14 @@ _IDENTITY = np.eye(3, 4)
 class FieldSpace:
     """What the fields of a problem have in common: where each region's maps hold, and by what they are measured.
 
-    A field A is optimised as whitened coordinates Φ = M A L, region by region. L is the Cholesky factor of the second
-    moments of what the maps take, so that a step of the same length changes the picture as much whichever of the
-    numbers it changes; M is the metric of changes of the result's colours. Without them an offset and a slope, which do
-    nearly the same to a dark region, hinder each other, and L-BFGS needs five times the iterations.
+    A field A is optimised as the cosines (:mod:`photostyle.solvers.cosines`) of whitened maps M A L, region by region.
+    L is the Cholesky factor of the second moments of what the maps take, so that a step of the same length changes the
+    picture as much whichever of the numbers it changes; M is the metric of changes of the result's colours. Without
+    them an offset and a slope, which do nearly the same to a dark region, hinder each other, and L-BFGS needs five
+    times the iterations.
+
+    Where the content is flat, maps of one tone are the same from place to place: each is drawn towards their mean over
+    the region, all the way where the content has no gradient at all. A white ground stays even, whatever its style.
 
     Attributes
     ----------
@@ -59,6 +66,8 @@ class FieldSpace:
         The maps [A | b] that give each region its style's mean and covariance; identities where it keeps its own.
     inputs, outputs : Tensor, shape (K, 5, 5) and (K, 3, 3)
         L and M.
+    content : ndarray, shape (h, w, 3)
+        The content at the size of the mattes, sRGB in [0, 1].
     """
 
     mattes: NDArray[np.float32]
@@ -66,6 +75,7 @@ class FieldSpace:
     maps: NDArray[np.float64]
     inputs: Tensor
     outputs: Tensor
+    content: NDArray[np.float32]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,13 +83,37 @@ class FieldSpace:
         return self.mattes.shape[2], self.mattes.shape[1]
 
     def coordinates(self, field: Tensor) -> Tensor:
-        """Return the coordinates Φ of a field, both of shape (K, D, N, N, 15)."""
-        return self._between(self.outputs, field, self.inputs)
+        """Return the coordinates of a field, both of shape (K, D, N, N, 15); those of the nearest that is allowed."""
+        return to_cosines(self._between(self.outputs, field, self.inputs))
 
     def field(self, coordinates: Tensor) -> Tensor:
         """Return the field that has given coordinates; differentiable."""
         outputs, inputs = self._inverses
-        return self._between(outputs, coordinates, inputs)
+        return self._between(outputs, self._calmed(from_cosines(coordinates)), inputs)
+
+    def _calmed(self, maps: Tensor) -> Tensor:
+        """Draw whitened maps towards the mean of their tone, the more the flatter the content is there."""
+        shares, freedom = (each.to(maps) for each in self._occupied(*maps.shape[1:3]))
+        mean = (shares[..., None] * maps).sum((2, 3), keepdim=True)
+        return mean + freedom[..., None] * (maps - mean)
+
+    def _occupied(self, tones: int, cells: int) -> tuple[Tensor, Tensor]:
+        """Return of each point of a grid its share of its tone's pixels, and how free it is; shape (K, D, N, N)."""
+        if (tones, cells) not in self._grids:
+            free, grid = _freedom(self.content), (tones, cells, cells)
+            shares, freedom = [], []
+            for matte in self.mattes:
+                weights, pixels = region_slice(self.content, matte, tones, cells)
+                count = np.asarray(weights.sum(0)).reshape(grid) + 1e-6
+                varied = (weights.T @ free.ravel()[pixels]).reshape(grid)
+                shares.append(count / count.sum((1, 2), keepdims=True))
+                freedom.append(np.broadcast_to(varied.sum(0) / count.sum(0), grid))
+            self._grids[tones, cells] = _on(np.stack(shares), "cpu"), _on(np.stack(freedom), "cpu")
+        return self._grids[tones, cells]
+
+    @cached_property
+    def _grids(self) -> dict[tuple[int, int], tuple[Tensor, Tensor]]:
+        return {}
 
     @cached_property
     def _inverses(self) -> tuple[Tensor, Tensor]:
@@ -148,7 +182,16 @@ def field_space(
         maps=np.stack(maps),
         inputs=_on(np.stack([_factor(each) for each in own]), device),
         outputs=_on(np.stack([_metric(style or mine) for mine, style in zip(own, theirs, strict=True)]), device),
+        content=content,
     )
+
+
+def _freedom(content: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how free maps are at each pixel: g² / (g² + g₀²), g the gradient of the smoothed content in CIELAB."""
+    width = content.shape[1]
+    lab = cv2.GaussianBlur(cv2.cvtColor(content, cv2.COLOR_RGB2LAB), (0, 0), _SMOOTHED * width)
+    squares = sum(np.square(each).sum(-1) for each in np.gradient(lab, axis=(0, 1))) * (width / 100) ** 2
+    return np.asarray(squares / (squares + _VARIED**2), dtype=np.float32)
 
 
 def _style_moments(
@@ -170,13 +213,6 @@ def _style_moments(
         parts = [(s.weight, moments(found[s.style][0], found[s.style][1][s.label])) for s in assignment.sources]
         result.append(blend(parts) if parts and assignment.weight else None)
     return result
-
-
-def continued_field(previous: Tensor, tones: int, cells: int) -> Tensor:
-    """Return the coordinates of the stage before on a grid of another size."""
-    if previous.shape[1:3] == (tones, cells):
-        return previous
-    return resampled(previous.cpu(), tones, cells).to(previous.device)  # not every device can, and it is small
 
 
 def field_objective(
@@ -212,7 +248,7 @@ def field_objective(
         return slicer(space.field(coordinates))
 
     def penalty(coordinates: Tensor) -> Tensor:
-        return smoothness(coordinates, space.shares, _STIFFNESS)
+        return smoothness(coordinates, space.shares)
 
     assert config.field_weight is not None
     return replace(objective, picture=picture, penalties={"field": (penalty, config.field_weight)})
@@ -243,7 +279,7 @@ def paint(
     """
     assert problem.space is not None
     height, width = content.shape[:2]
-    small, mattes = resize(problem.content, problem.space.size), problem.space.mattes.transpose(1, 2, 0)
+    small, mattes = problem.space.content, problem.space.mattes.transpose(1, 2, 0)
     maps = fit_affine(small, mattes, _LIFT_RADIUS, _LIFT_EPSILON)
     contrast = local_contrast(content)
     result = np.empty_like(content)

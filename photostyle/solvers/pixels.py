@@ -13,7 +13,6 @@ from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError
 from photostyle.objective.total import Evaluation, Objective
 from photostyle.solvers.adam import Adam
-from photostyle.solvers.descent import GradientDescent
 from photostyle.solvers.lbfgs import LBFGS
 
 __all__ = ["LevelState", "keep_average", "optimise"]
@@ -66,8 +65,6 @@ def optimise(
     iterations: int,
     config: TransferConfig,
     on_iteration: Callable[[LevelState, Evaluation], None],
-    *,
-    small_steps: bool = False,
 ) -> LevelState:
     """Minimise an objective over the pixels, or over a field's coordinates.
 
@@ -82,8 +79,6 @@ def optimise(
         Resolved: optimiser, learning rate, averaging, history, and when a level has settled.
     on_iteration : callable
         Called after each iteration; what it raises ends the run.
-    small_steps : bool
-        Whether gradient descent takes the place of L-BFGS.
 
     Returns
     -------
@@ -95,7 +90,7 @@ def optimise(
     DivergedError
         If the loss becomes NaN or infinite, or exceeds a hundred times what it was at the start.
     """
-    optimizer = _optimizer(config, small_steps)
+    optimizer = _optimizer(config)
     if state.optimizer:
         optimizer.load_state_dict(state.optimizer)
     evaluate = _checked(objective, config)
@@ -146,12 +141,10 @@ def keep_average(objective: Objective, state: LevelState) -> bool:
     return True
 
 
-def _optimizer(config: TransferConfig, small_steps: bool) -> LBFGS | Adam | GradientDescent:
+def _optimizer(config: TransferConfig) -> LBFGS | Adam:
     assert config.learning_rate is not None
     if config.optimizer == "adam":
         return Adam(config.learning_rate, config.averaging)
-    if small_steps:
-        return GradientDescent(config.learning_rate)
     return LBFGS(config.learning_rate, config.history)
 
 

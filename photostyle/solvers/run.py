@@ -23,7 +23,7 @@ from photostyle.objective.total import Evaluation, Objective
 from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
 from photostyle.solvers.estimate import tiled_choices
-from photostyle.solvers.field import FieldSpace, continued_field, paint
+from photostyle.solvers.field import FieldSpace, paint
 from photostyle.solvers.memory import is_out_of_memory, return_freed_memory
 from photostyle.solvers.pixels import LevelState, keep_average, optimise
 from photostyle.solvers.problem import Problem, build_stage, to_array, to_tensor
@@ -201,7 +201,7 @@ class _Run:
         if self.level is None:
             x = self._begin(stage, content, style)
             self.level = LevelState(x, x.clone())
-        optimise(objective, self.level, stage.iterations, config, self._on_iteration, small_steps=stage.small_steps)
+        optimise(objective, self.level, stage.iterations, config, self._on_iteration)
         return objective
 
     def elapsed(self) -> float:
@@ -262,7 +262,7 @@ class _Run:
         config, previous = self.config, self.previous
         if stage.grid is not None:
             if previous is not None:
-                return continued_field(previous, *stage.grid)
+                return previous
             strength = 0.0 if config.start == "content" else config.strength
             return self._space().start(*stage.grid, strength)
         if previous is None:

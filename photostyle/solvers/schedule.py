@@ -15,8 +15,8 @@ COARSEST = 128
 
 _CELL = 16  # pixels that the four poolings of a VGG make one cell
 _LEAST_SIDE = 32  # a shorter side leaves nothing of the deepest layers
-# Of an affine field: shares of the longest side, (tones, cells), and shares of the iterations.
-_FIELD_LEVELS = ((0.5, (4, 4), 0.5), (1.0, (8, 16), 0.5))
+_FIELD_GRID = (8, 16)  # tones and cells of an affine field
+_COARSE_FIELD = (0.5, 0.4)  # its first level: the share of the longest side, and of the iterations
 _MOST_WORK = 5e7  # pixels times iterations of a level that may settle
 _LEAST_ITERATIONS = 4
 _STYLE_SHARE = 0.6  # of photo mode's iterations, for the first stage of Luan et al.
@@ -39,16 +39,12 @@ class Stage:
         At least one.
     grid : tuple of int or None
         (tones, cells) of an affine field; None where the pixels are optimised.
-    small_steps : bool
-        Whether gradient descent takes the place of L-BFGS, as on the coarse level of a field: what is decided there
-        shall not depend on the last digit.
     """
 
     name: str
     size: tuple[int, int]
     iterations: int
     grid: tuple[int, int] | None = None
-    small_steps: bool = False
 
     @property
     def matting(self) -> bool:
@@ -122,17 +118,14 @@ def tile_size(size: tuple[int, int]) -> tuple[int, int]:
 
 def _field_stages(size: tuple[int, int], iterations: int, single: bool) -> list[Stage]:
     """Return the levels of an affine field; a coarse one that is too small, or gets no iterations, is left out."""
-    levels = [
-        (fit_longest_side(size, max(1, round(share * max(size)))), grid, int(part * iterations))
-        for share, grid, part in (_FIELD_LEVELS[-1:] if single else _FIELD_LEVELS)
+    share, part = _COARSE_FIELD
+    coarse, count = fit_longest_side(size, max(1, round(share * max(size)))), int(part * iterations)
+    if single or not count or min(coarse) < _LEAST_SIDE:
+        return [Stage("affine field", size, iterations, _FIELD_GRID)]
+    return [
+        Stage("affine field", coarse, count, _FIELD_GRID),
+        Stage("affine field", size, iterations - count, _FIELD_GRID),
     ]
-    coarse = [
-        Stage("affine field", at, count, grid, small_steps=True)
-        for at, grid, count in levels[:-1]
-        if min(at) >= _LEAST_SIDE and count
-    ]
-    left = iterations - sum(stage.iterations for stage in coarse)
-    return [*coarse, Stage("affine field", size, left, levels[-1][1])]
 
 
 def _sizes(size: tuple[int, int]) -> list[tuple[int, int]]:

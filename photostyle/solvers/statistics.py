@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 __all__ = ["Moments", "blend", "moments", "transport_map"]
 
 _Array = NDArray[np.floating[Any]]
-_RIDGE = 1e-5  # squared colour units, about one step of 8 bits: below that there is rounding, not colour
 _MOST_GAIN = 4.0  # a region of nearly one colour isn't stretched to a rainbow
+_RIDGE = 1e-5  # squared colour units, about one step of 8 bits: below that there is rounding, not colour
 
 
 @dataclass(frozen=True)

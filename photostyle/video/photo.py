@@ -23,7 +23,7 @@ from photostyle.objective.total import Objective
 from photostyle.pipeline import finished
 from photostyle.progress import Callback
 from photostyle.regions.matte import soft_matte
-from photostyle.solvers.field import FieldSpace, continued_field, field_space
+from photostyle.solvers.field import FieldSpace, field_space
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.run import Solution, solve
 from photostyle.solvers.schedule import plan
@@ -125,8 +125,7 @@ def _start(
     fields = space.field(fresh).clone()
     for index, label in enumerate(labels):
         if label in previous:
-            old = torch.from_numpy(previous[label])[None].to(fields)
-            fields[index] = continued_field(old, *grid)[0]
+            fields[index] = torch.from_numpy(previous[label]).to(fields)
     known = torch.tensor([float(label in previous) for label in labels]).to(fields)
     return space.coordinates(fields).detach(), known
 
@@ -175,7 +174,7 @@ class Painter:
         small = resize(content, reel.small)
         mattes = soft_matte(regions.masks, matting_laplacian(small, _MATTE_EPSILON))
         nothing = torch.zeros(0)
-        space = FieldSpace(mattes, nothing, np.zeros((0, 3, 4)), nothing, nothing)
+        space = FieldSpace(mattes, nothing, np.zeros((0, 3, 4)), nothing, nothing, small)
         problem = replace(shared, content=content, content_masks=regions, space=space)
         prepared = replace(reel.prepared, problem=problem, content=picture, masks=regions, size=reel.size)
         return finished(prepared, Solution(field=np.stack([by_label[label] for label in labels])))
