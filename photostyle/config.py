@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from photostyle.checks import check_config, weights_by_label
-from photostyle.defaults import BY_SOLVER, CHOICES, PAPERS, PRESETS, SETTLE, STARTS
+from photostyle.defaults import BY_SOLVER, CHOICES, CLOSED_FORMS, PAPERS, PRESETS, SETTLE, STARTS
 from photostyle.errors import UsageError
 from photostyle.values import flag
 
@@ -35,7 +35,8 @@ class TransferConfig:
     solver: str | None = _option(
         None,
         "What is optimised: affine (a field of local colour maps), pixels, or nothing: statistics (a colour map in "
-        "closed form for each region; a preview). Default: affine in photo mode, else pixels.",
+        "closed form for each region; a preview), grade (the style's look alone: tone curve, tints, saturation, where "
+        "it shows other things than the content). Default: affine in photo mode, else pixels.",
     )
     preset: str | None = _option(None, f"Weights of photo mode for a kind of picture: {', '.join(PRESETS)}.")
     strength: float = _option(1.0, "How far to go from the content's own look (0) to the style's (1).")
@@ -45,8 +46,8 @@ class TransferConfig:
     solve_size: int | None = _option(
         None,
         "Longest side up to which is optimised; the rest of the way to --size is done by local affine maps where there "
-        "is smoothing, else by plain enlargement; the affine field needs no way. Default: 256 for affine and "
-        "statistics, 512 for pixels in photo mode, else the size.",
+        "is smoothing, else by plain enlargement; the affine field needs no way. Default: 224 for affine, "
+        "statistics and grade, 512 for pixels in photo mode, else the size.",
     )
     regions: str | None = _option(
         None,
@@ -189,7 +190,7 @@ class TransferConfig:
     @property
     def needs_edges(self) -> bool:
         """Whether an edge detector is needed; of a resolved config."""
-        return self.solver != "statistics" and (bool(self.edge_weight) or self.start == "affine")
+        return self.solver not in CLOSED_FORMS and (bool(self.edge_weight) or self.start == "affine")
 
 
 _OPTIMISED = tuple(name for name in BY_SOLVER["photo", "affine"] if name not in ("backbone", "smoothing", "solve_size"))
@@ -208,7 +209,7 @@ def option_help(name: str) -> str:
     if not values or "Default" in text or name == "style_layer_weights":
         return text
     told = ", ".join(
-        f"{value:g} ({mode} {solver})" for (mode, solver), value in values.items() if solver != "statistics"
+        f"{value:g} ({mode} {solver})" for (mode, solver), value in values.items() if solver not in CLOSED_FORMS
     )
     return f"{text} Default: {told}."
 
@@ -255,12 +256,10 @@ def resolve(config: TransferConfig) -> TransferConfig:
     }
     if defaults.pop("settles", False) and config.iterations is None:
         defaults["settle"] = SETTLE
-    if solver == "statistics":
+    if solver in CLOSED_FORMS:
         for name in _OPTIMISED:
             if getattr(config, name) not in (None, defaults[name]):
-                raise UsageError(
-                    f"--solver statistics optimises nothing, so {flag(name)} changes nothing: leave it out"
-                )
+                raise UsageError(f"--solver {solver} optimises nothing, so {flag(name)} changes nothing: leave it out")
     if config.style_layers is not None or config.normalisation == "papers":
         del defaults["style_layer_weights"]
     starts = STARTS[config.mode, solver]

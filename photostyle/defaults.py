@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["BY_SOLVER", "CHOICES", "PAPERS", "PRESETS", "RECONSTRUCTIONS", "SETTLE", "STARTS"]
+__all__ = ["BY_SOLVER", "CHOICES", "CLOSED_FORMS", "PAPERS", "PRESETS", "RECONSTRUCTIONS", "SETTLE", "STARTS"]
 
 # What depends on the mode and the solver. The weights belong to the normalisation "relative"; see PAPERS for the
 # other one. Those of the affine field were measured one by one: scripts/benchmark_photo.py --ablation.
@@ -15,7 +15,7 @@ _AFFINE: dict[str, Any] = {
     "tv_weight": 0.0,
     "matting_weight": 160.0,
     "edge_weight": 14.5,
-    "color_weight": 165.0,
+    "color_weight": 175.0,
     "grain_weight": 0.0,
     "calm_weight": 2.6,
     "gamut_weight": 10.0,
@@ -63,8 +63,12 @@ BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("photo", "affine"): _AFFINE,
     ("photo", "statistics"): _AFFINE,
+    ("photo", "grade"): _AFFINE,
 }
 """By (mode, solver)."""
+
+CLOSED_FORMS = ("statistics", "grade")
+"""The solvers that optimise nothing."""
 
 SETTLE = 0.03
 """A level of artistic mode ends when ten iterations lower the loss by less than this share."""
@@ -74,6 +78,7 @@ STARTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("photo", "pixels"): ("affine", "content", "style", "noise", "mix"),
     ("photo", "affine"): ("statistics", "content"),
     ("photo", "statistics"): ("statistics",),
+    ("photo", "grade"): ("statistics",),
 }
 """What each may begin with; the first is the default."""
 
@@ -103,7 +108,7 @@ RECONSTRUCTIONS: dict[str, dict[str, Any]] = {
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("artistic", "photo"),
-    "solver": ("pixels", "affine", "statistics"),
+    "solver": ("pixels", "affine", "statistics", "grade"),
     "preset": tuple(PRESETS),
     "pooling": ("average", "max"),
     "padding": ("replicate", "zeros", "circular"),

@@ -48,16 +48,20 @@ class ModelCache:
 
     def divide(self, segmenter: Segmenter, *, offline: bool, callback: Callback) -> Divide:
         """Return what divides pictures together; its network is loaded when the first ones need it."""
+        return functools.partial(_divide, segmenter=segmenter, look=self.look(offline=offline, callback=callback))
+
+    def look(self, *, offline: bool, callback: Callback) -> Look:
+        """Return what sees pictures for regions and grades; the network is loaded when the first one needs it."""
 
         def look(x: Tensor) -> Mapping[str, Tensor]:
             if self._seeing is None:
-                callback(Message("loading vgg16 to find regions", "wait"))
+                callback(Message("loading vgg16 to see the pictures", "wait"))
                 self._seeing = load_backbone(
                     "vgg16", content_layers=(), style_layers=tuple(LAYERS), offline=offline, callback=callback
                 )
             return self._seeing(x)
 
-        return functools.partial(_divide, segmenter=segmenter, look=look)
+        return look
 
 
 def _divide(pictures: Sequence[Picture], *, segmenter: Segmenter, look: Look) -> list[LabelMasks]:

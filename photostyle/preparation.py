@@ -28,6 +28,7 @@ from photostyle.regions.source import ContentMask, RegionSet, StyleMask, read_re
 from photostyle.regions.tiny import TINY
 from photostyle.solvers.contrast import within_contrast
 from photostyle.solvers.field import field_space
+from photostyle.solvers.grade import maps_of_looks
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, tile_size
 from photostyle.torch_state import own_torch_state
@@ -130,7 +131,7 @@ def prepare(
         content_mask=content_mask,
         style_mask=style_mask,
         mapped=len(mapping),
-        photo=config.mode == "photo",
+        photo=config.mode == "photo" and config.solver != "grade",  # which needs none
         segment=segment,
         divide=divide,
         named=bool(config.match or config.keep or config.region_weights),
@@ -189,8 +190,13 @@ def prepare(
         callback(Message("matching the colours of the style to the content's", "wait"))
         content, rgbs = colors_of_content(config.preserve_color, content, masks, rgbs, regions.styles, assignments)
     if needs_field:
-        rgbs = within_contrast(content, masks, rgbs, regions.styles, assignments)
+        if config.solver != "grade":
+            rgbs = within_contrast(content, masks, rgbs, regions.styles, assignments)
         space = field_space(content, masks, rgbs, regions.styles, assignments, matte_size, device)
+        if config.solver == "grade":
+            look = models.look(offline=config.offline, callback=callback)
+            takes = [{source.style: source.weight for source in each.sources} for each in assignments]
+            space = replace(space, maps=maps_of_looks(picture.rgb, rgbs, takes, look))
     problem = Problem(content, masks, rgbs, regions.styles, assignments, backbone, device, space)
     return Prepared(
         problem,

@@ -34,10 +34,10 @@ def test_a_flat_content_gets_the_mean_colour():
     np.testing.assert_allclose(limited(np.full_like(style, 0.7), style), style.mean(), atol=1e-6)
 
 
-def test_the_rest_is_five_times_the_contents_spread():
+def test_the_rest_is_six_times_the_contents_spread():
     found = limited(ramp(0.49, 0.51), ramp(0.1, 0.9))
     assert found.mean() == pytest.approx(0.5)
-    assert found.max() - found.min() == pytest.approx(5 * 0.02, rel=1e-4)
+    assert found.max() - found.min() == pytest.approx(6 * 0.02, rel=1e-4)
 
 
 def test_a_few_pixels_lend_no_contrast_to_a_white_ground():

@@ -43,11 +43,11 @@ _LEAST_MASK = 2e-3  # a smaller share of a region in a pixel is none
 
 
 def field_of(maps: NDArray[np.floating[Any]], tones: int, cells: int) -> Tensor:
-    """Return the field in which each region has one map everywhere.
+    """Return the field in which each region has one map everywhere, or one for each tone.
 
     Parameters
     ----------
-    maps : ndarray, shape (K, 3, 4)
+    maps : ndarray, shape (K, 3, 4) or (K, tones, 3, 4)
         Rows [a_r a_g a_b | b] of the region's affine map of colours; local contrast is left as it is.
     tones, cells : int
         Grid points along luma, and along each side of the picture; at least 2.
@@ -56,9 +56,9 @@ def field_of(maps: NDArray[np.floating[Any]], tones: int, cells: int) -> Tensor:
     -------
     Tensor of float32, shape (K, tones, cells, cells, 15)
     """
-    full = np.insert(np.asarray(maps, dtype=np.float32), 3, 0.0, axis=2)
-    flat = torch.from_numpy(full).reshape(len(maps), 1, 1, 1, NUMBERS)
-    return flat.repeat(1, tones, cells, cells, 1)
+    full = np.insert(np.asarray(maps, dtype=np.float32), 3, 0.0, axis=-1)
+    flat = torch.from_numpy(full).reshape(len(maps), -1, 1, 1, NUMBERS)
+    return flat.expand(-1, tones, cells, cells, -1).contiguous()
 
 
 def normalised(masks: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 A white wall can't take the contrast of a cloudy sky without clouds painted onto it: means and covariances, quantiles
 and Gram matrices of whole regions all ask for them. So a style's region is brought nearer to its own mean colour where
-its colours spread more than five times as far as the content's there, before anything is measured of it. Spread is
+its colours spread more than six times as far as the content's there, before anything is measured of it. Spread is
 what lies between the tenth and the ninetieth percentile: the edge of a product lends no contrast to its white ground.
 """
 
@@ -20,7 +20,7 @@ from photostyle.regions.match import Assignment, Source
 __all__ = ["within_contrast"]
 
 _Rgb = NDArray[np.float32]
-_MOST_GAIN = 5.0  # a little more than the closed-form start takes along any axis: tones may differ
+_MOST_GAIN = 6.0  # a little more than the closed-form start takes along any axis: tones may differ
 _ENOUGH = 0.5  # of a mask: what belongs to its region
 
 
@@ -31,7 +31,7 @@ def within_contrast(
     style_masks: Sequence[LabelMasks | None],
     assignments: Sequence[Assignment],
 ) -> list[_Rgb]:
-    """Return the style pictures with each region's colours x as μ + s (x - μ), s = min(1, 5 d_content / d_style).
+    """Return the style pictures with each region's colours x as μ + s (x - μ), s = min(1, 6 d_content / d_style).
 
     Parameters
     ----------

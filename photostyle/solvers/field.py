@@ -62,8 +62,9 @@ class FieldSpace:
         The regions' masks, fitted to the content's edges.
     shares : Tensor, shape (K,)
         Of each region in the picture.
-    maps : ndarray, shape (K, 3, 4)
-        The maps [A | b] that give each region its style's mean and covariance; identities where it keeps its own.
+    maps : ndarray, shape (K, 3, 4) or (K, D, 3, 4)
+        The maps [A | b] to start with, which give each region its style's mean and covariance, or at each of D tones
+        its grade; identities where it keeps its own.
     inputs, outputs : Tensor, shape (K, 5, 5) and (K, 3, 3)
         L and M.
     content : ndarray, shape (h, w, 3)
@@ -81,6 +82,11 @@ class FieldSpace:
     def size(self) -> tuple[int, int]:
         """(width, height) of the mattes."""
         return self.mattes.shape[2], self.mattes.shape[1]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Tones and cells of the smallest grid that holds the maps."""
+        return (2 if self.maps.ndim == 3 else self.maps.shape[1]), 2
 
     def coordinates(self, field: Tensor) -> Tensor:
         """Return the coordinates of a field, both of shape (K, D, N, N, 15); those of the nearest that is allowed."""
@@ -120,7 +126,7 @@ class FieldSpace:
         return torch.linalg.inv(self.outputs), torch.linalg.inv(self.inputs)
 
     def start(self, tones: int, cells: int, strength: float = 1.0) -> Tensor:
-        """Return the coordinates of the field that gives each region its style's mean and covariance.
+        """Return the coordinates of the field that has the maps to start with everywhere.
 
         Parameters
         ----------

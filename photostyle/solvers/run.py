@@ -34,7 +34,6 @@ __all__ = ["Checkpoint", "Solution", "solve"]
 
 _FIELD_DIMENSIONS = 5  # a field, or its coordinates, is (K, D, N, N, 15), pixels are (1, 3, H, W)
 _ENOUGH = 30  # iterations of a level that paint over the content's detail, with which it begins
-_STATISTICS = (2, 2)  # tones and cells of the field of statistics, one map a region
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def solve(
     ----------
     problem : Problem
     stages : sequence of Stage
-        None for statistics: the field's start is the result.
+        None for statistics and grades: the field's start is the result.
     config : TransferConfig
         Resolved.
     callback : callable
@@ -153,7 +152,7 @@ class _Run:
         if self.checkpoint is not None and self.checkpoint.resume:
             self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint))
         if not self.stages:
-            self.previous = self._space().start(*_STATISTICS, self.config.strength)
+            self.previous = self._space().start(*self._space().grid, self.config.strength)
         while self.index < len(self.stages):
             stage = self.stages[self.index]
             config = affine_start(self.config) if stage.grid and self.config.solver == "pixels" else self.config

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from photostyle.config import TransferConfig
+from photostyle.defaults import CLOSED_FORMS
 from photostyle.images import fit_longest_side
 
 __all__ = ["COARSEST", "FIELD_SIZE", "Stage", "field_size", "plan", "tile_size"]
@@ -62,7 +63,7 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     An affine field is optimised on two levels. The pixel solver of photo mode starts from such a field, instead of the
     first stage of Luan et al. (2017), section 3, and goes on with their second one: the sizes that double up to
     ``size`` without the coarsest, with the Matting Laplacian in the loss. From any other start it goes through both
-    of their stages. There is nothing to optimise for statistics.
+    of their stages. There is nothing to optimise for statistics and grades.
 
     Parameters
     ----------
@@ -74,12 +75,12 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     Returns
     -------
     list of Stage
-        Their iterations sum to ``config.iterations``, or less where levels may settle; none for statistics.
+        Their iterations sum to ``config.iterations``, or less where levels may settle; none for statistics and grades.
     """
     iterations = config.iterations
     assert iterations is not None
     single = config.schedule == "single"
-    if config.solver == "statistics":
+    if config.solver in CLOSED_FORMS:
         return []
     if config.solver == "affine":
         return _field_stages(size, iterations, single)

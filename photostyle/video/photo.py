@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from photostyle.defaults import CLOSED_FORMS
 from photostyle.images import resize
 from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.total import Objective
@@ -36,7 +37,6 @@ from photostyle.video.tracking import Tracked, present
 __all__ = ["KeyFields", "Painter", "load_fields", "packed_fields", "solve_key"]
 
 _MATTE_EPSILON = 1e-5  # the Matting Laplacian's ε for mattes, as where fields are solved
-_STATISTICS = (2, 2)  # tones and cells of a field of statistics
 
 KeyFields = dict[str, Field]
 """By label, shape (D, N, N, 15)."""
@@ -80,8 +80,8 @@ def solve_key(
     problem, labels = _key_problem(reel, frame, masks)
     space = problem.space
     assert space is not None
-    if config.solver == "statistics":
-        field = space.field(space.start(*_STATISTICS, config.strength)).cpu().numpy()
+    if config.solver in CLOSED_FORMS:
+        field = space.field(space.start(*space.grid, config.strength)).cpu().numpy()
         return dict(zip(labels, field, strict=True)), {}
     stages = plan(config, reel.solve_size)
     if previous is None:
@@ -113,6 +113,9 @@ def _key_problem(reel: Reel, frame: NDArray[np.uint8], masks: NDArray[np.float32
     space = field_space(
         content, regions, shared.styles, shared.style_masks, assignments, reel.small, device=shared.device
     )
+    if reel.prepared.config.solver == "grade":  # that of the whole shot
+        assert shared.space is not None
+        space = replace(space, maps=shared.space.maps[list(places)])
     problem = replace(shared, content=content, content_masks=regions, assignments=assignments, space=space)
     return problem, regions.labels
 
