@@ -36,6 +36,7 @@ def check_config(config: TransferConfig) -> None:
         "color_weight",
         "grain_weight",
         "calm_weight",
+        "detail_weight",
         "gamut_weight",
         "field_weight",
         "smoothing",

@@ -35,6 +35,7 @@ _SOLVER_ONLY = (
     "color_weight",
     "grain_weight",
     "calm_weight",
+    "detail_weight",
     "gamut_weight",
     "field_weight",
     "smoothing",

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["augment"]
+__all__ = ["augment", "night"]
 
 _VOID = 255
+_SKY, _BUILDING = 0, 1
 _Rgb = NDArray[Any]  # float32
 _Labels = NDArray[np.uint8]
 _Random = np.random.Generator
@@ -54,6 +55,8 @@ def augment(
         x = _label_colours(x, labels, random)
     if random.random() < 0.8:
         x = _light(x, random)
+    if random.random() < 0.35:
+        x = night(x, labels, random)
     for change, chance in _RARE:
         if random.random() < chance:
             x = change(x, random)
@@ -149,14 +152,66 @@ def _line(length: int, angle: float) -> NDArray[np.float32]:
     return kernel
 
 
-def _night(x: _Rgb, random: _Random) -> _Rgb:
-    """Dark, blue and noisy, with what is bright still bright."""
-    tint = np.array([0.7, 0.85, 1.2], dtype=np.float32)
-    dark = (
-        np.power(np.clip(x, 0, 1), np.float32(random.uniform(1.3, 2.5))) * np.float32(random.uniform(0.25, 0.7)) * tint
-    )
-    noisy: _Rgb = dark + random.normal(0, 0.02, x.shape).astype(np.float32)
+def night(x: _Rgb, labels: _Labels, random: _Random) -> _Rgb:
+    """Turn day into night: a dark sky, a blue rest of daylight, lamps that light what is near them, lit windows.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (H, W, 3)
+        In [0, 1].
+    labels : ndarray of uint8, shape (H, W)
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W, 3)
+    """
+    linear = np.power(np.clip(x, 0, 1), np.float32(2.2))
+    blue = np.array([0.7, 0.85, 1.2], dtype=np.float32) ** np.float32(random.uniform(0, 2))
+    light = np.float32(np.exp(random.uniform(np.log(0.01), np.log(0.3)))) * blue * np.ones_like(linear)
+    sky = labels == _SKY
+    if random.random() < 0.7:  # else only less light, as if exposed too little
+        glow = np.linspace(random.uniform(0, 1), 1, len(labels), dtype=np.float32)[:, None]  # of a town, at its horizon
+        share = np.float32(np.exp(random.uniform(np.log(0.02), np.log(1)))) * glow
+        light *= np.where(cv2.blur(sky.astype(np.float32), (3, 3)) > 0.5, share, np.float32(1))[..., None]
+    glare = np.zeros_like(linear)
+    for _ in range(int(random.integers(0, 9))):
+        _shine(light, glare, sky, random)
+    lit = linear * light + _windows(labels, random) + glare
+    seen = np.power(np.clip(lit, 0, 1), np.float32(1 / 2.2))
+    grain = np.float32(random.uniform(0.0, 0.04))
+    noisy: _Rgb = seen + grain * random.standard_normal(x.shape, dtype=np.float32)
     return noisy
+
+
+def _shine(light: _Rgb, glare: _Rgb, sky: NDArray[np.bool_], random: _Random) -> None:
+    """Put a lamp somewhere below the sky: what it lights, and in half of the cases the lamp itself."""
+    places = np.argwhere(~sky)
+    if not len(places):
+        return
+    row, column = places[int(random.integers(len(places)))]
+    side = max(sky.shape)
+    y, x = np.ogrid[: sky.shape[0], : sky.shape[1]]
+    squared = ((y - row) ** 2 + (x - column) ** 2).astype(np.float32)
+    colour = np.array([1.0, random.uniform(0.5, 1.0), random.uniform(0.15, 1.0)], dtype=np.float32)
+    reach = np.float32((side * random.uniform(0.05, 0.5)) ** 2)
+    light += (~sky * np.float32(random.uniform(0.2, 1.5)) / (1 + squared / reach))[..., None] * colour
+    if random.random() < 0.5:
+        size = np.float32(random.uniform(1, side / 60) ** 2)
+        glare += (np.exp(-squared / size) + np.float32(0.05) / (1 + squared / (16 * size)))[..., None] * colour
+
+
+def _windows(labels: _Labels, random: _Random) -> _Rgb:
+    """Lit rectangles on buildings."""
+    lit = np.zeros((*labels.shape, 3), dtype=np.float32)
+    places = np.argwhere(labels == _BUILDING)
+    if len(places) and random.random() < 0.6:
+        height, width = random.integers(2, 12, 2)
+        for row, column in places[random.integers(0, len(places), int(random.integers(1, 25)))]:
+            colour = np.array([1.0, random.uniform(0.6, 1.0), random.uniform(0.2, 0.9)], dtype=np.float32)
+            lit[row : row + height, column : column + width] = colour * np.float32(random.uniform(0.1, 1))
+    lit[labels != _BUILDING] = 0
+    return lit
 
 
 def _fog(x: _Rgb, random: _Random) -> _Rgb:
@@ -197,9 +252,8 @@ def _posterise(x: _Rgb, random: _Random) -> _Rgb:
 
 
 _RARE: tuple[tuple[Callable[[_Rgb, _Random], _Rgb], float], ...] = (
-    (_night, 0.08),
-    (_fog, 0.08),
-    (_sunset, 0.08),
+    (_fog, 0.14),
+    (_sunset, 0.14),
     (_grey, 0.05),
     (_blur, 0.12),
     (_noise, 0.12),

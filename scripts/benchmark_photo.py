@@ -37,7 +37,7 @@ SAMPLE_PAIRS = {
     "neuschwanstein": ("neuschwansteinCastle", "montStMichel"),
 }
 NAMES = ("edge_ssim", "color", "gram", "matting")
-TERMS = ("style", "edge", "color", "matting", "calm", "gamut", "field")
+TERMS = ("style", "edge", "color", "matting", "calm", "detail", "gamut", "field")
 ROWS_A_SHEET = 4
 
 

@@ -26,7 +26,7 @@ from photostyle.progress import Event, Message, Snapshot, Step
 SAMPLES = Path(__file__).parent.parent / "samples"
 LAYERS = {"content_layers": ("relu2_1",), "style_layers": ("relu1_1", "relu2_1")}
 LAYER_FLAGS = ["--content-layers", "relu2_1", "--style-layers", "relu1_1,relu2_1"]
-TERMS = {"content", "style", "tv", "matting", "edge", "color", "grain", "calm", "gamut", "field"}
+TERMS = {"content", "style", "tv", "matting", "edge", "color", "grain", "calm", "detail", "gamut", "field"}
 
 
 def picture(width: int = 64, height: int = 48, seed: int = 0) -> NDArray[np.float32]:

@@ -261,6 +261,7 @@ OTHER = {
     "color_weight": 3.0,
     "grain_weight": 0.5,
     "calm_weight": 3.0,
+    "detail_weight": 3.0,
     "gamut_weight": 3.0,
     "field_weight": 3.0,
     "smoothing": 0.5,

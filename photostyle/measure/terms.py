@@ -49,6 +49,7 @@ class ObjectiveTerms:
             color_weight=0.0,
             grain_weight=0.0,
             calm_weight=0.0,
+            detail_weight=0.0,
             gamut_weight=0.0,
         )
         self.size, self.device = size, segmented.device

@@ -16,6 +16,7 @@ from torch import Tensor
 from photostyle.images import fit_longest_side, resize
 from photostyle.images.guided import local_contrast
 from photostyle.images.local_affine import apply_affine, fit_affine, lifted_rows
+from photostyle.objective.detail import detail_loss, log_contrast
 from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.total import Objective
 from photostyle.regions.labels import area_average
@@ -256,8 +257,16 @@ def field_objective(
     def penalty(coordinates: Tensor) -> Tensor:
         return smoothness(coordinates, space.shares)
 
+    with torch.no_grad():
+        target = log_contrast(picture(space.start(*grid)).clamp(0, 1))
+
+    def detail(x: Tensor, _features: object) -> Tensor:
+        return detail_loss(x, target)
+
     assert config.field_weight is not None
-    return replace(objective, picture=picture, penalties={"field": (penalty, config.field_weight)})
+    assert config.detail_weight is not None
+    terms = {**objective.terms, "detail": (detail, config.detail_weight)}
+    return replace(objective, terms=terms, picture=picture, penalties={"field": (penalty, config.field_weight)})
 
 
 def paint(
