@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from photostyle.images import fit_longest_side, resize
+from photostyle.images import resize
 from photostyle.images.guided import local_contrast
 from photostyle.images.local_affine import apply_affine, fit_affine, lifted_rows
 from photostyle.objective.detail import detail_loss, log_contrast
@@ -23,7 +23,7 @@ from photostyle.regions.labels import area_average
 from photostyle.regions.matte import soft_matte
 from photostyle.solvers.bilateral import Slicer, apply_maps, field_of, normalised, region_slice
 from photostyle.solvers.cosines import from_cosines, smoothness, to_cosines
-from photostyle.solvers.statistics import Moments, blend, moments, transport_map
+from photostyle.solvers.statistics import Moments, moments, style_moments, transport_map
 
 if TYPE_CHECKING:
     from photostyle.config import TransferConfig
@@ -181,7 +181,7 @@ def field_space(
     """
     content, small = resize(content, size), masks.resized(size).masks
     own = [moments(content, mask) for mask in small]
-    theirs = _style_moments(styles, style_masks, assignments, max(size))
+    theirs = style_moments(styles, style_masks, assignments, max(size))
     maps = [_IDENTITY if style is None else transport_map(mine, style) for mine, style in zip(own, theirs, strict=True)]
     return FieldSpace(
         mattes=soft_matte(small, matting_laplacian(content, _MATTE_EPSILON)),
@@ -199,27 +199,6 @@ def _freedom(content: NDArray[np.float32]) -> NDArray[np.float32]:
     lab = cv2.GaussianBlur(cv2.cvtColor(content, cv2.COLOR_RGB2LAB), (0, 0), _SMOOTHED * width)
     squares = sum(np.square(each).sum(-1) for each in np.gradient(lab, axis=(0, 1))) * (width / 100) ** 2
     return np.asarray(squares / (squares + _VARIED**2), dtype=np.float32)
-
-
-def _style_moments(
-    styles: Sequence[NDArray[np.float32]],
-    style_masks: Sequence[LabelMasks | None],
-    assignments: Sequence[Assignment],
-    longest: int,
-) -> list[Moments | None]:
-    """Return the moments of each region's style, measured at a longest side; None where it keeps its own colours."""
-    found = []
-    for picture, labels in zip(styles, style_masks, strict=True):
-        small = fit_longest_side((picture.shape[1], picture.shape[0]), longest)
-        by_label: dict[str | None, NDArray[np.float32]] = {None: np.ones((small[1], small[0]), dtype=np.float32)}
-        if labels is not None:
-            by_label |= dict(zip(labels.labels, labels.resized(small).masks, strict=True))
-        found.append((resize(picture, small), by_label))
-    result: list[Moments | None] = []
-    for assignment in assignments:
-        parts = [(s.weight, moments(found[s.style][0], found[s.style][1][s.label])) for s in assignment.sources]
-        result.append(blend(parts) if parts and assignment.weight else None)
-    return result
 
 
 def field_objective(

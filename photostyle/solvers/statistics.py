@@ -10,13 +10,20 @@ It is symmetric and positive definite: it stretches colours along three axes, bu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Moments", "blend", "moments", "transport_map"]
+from photostyle.images import fit_longest_side, resize
+
+if TYPE_CHECKING:
+    from photostyle.regions.labels import LabelMasks
+    from photostyle.regions.match import Assignment
+
+__all__ = ["Moments", "blend", "moments", "style_moments", "transport_map"]
 
 _Array = NDArray[np.floating[Any]]
 _MOST_GAIN = 4.0  # a region of nearly one colour isn't stretched to a rainbow
@@ -83,6 +90,27 @@ def transport_map(content: Moments, style: Moments, ridge: float = _RIDGE) -> ND
     gains, axes = np.linalg.eigh(inverse @ _power(root @ target @ root, 0.5) @ inverse)
     a = (axes * np.minimum(gains, _MOST_GAIN)) @ axes.T
     return np.column_stack([a, style.mean - a @ content.mean])
+
+
+def style_moments(
+    styles: Sequence[NDArray[np.float32]],
+    style_masks: Sequence[LabelMasks | None],
+    assignments: Sequence[Assignment],
+    longest: int,
+) -> list[Moments | None]:
+    """Return the moments of each region's style, measured at a longest side; None where it keeps its own colours."""
+    found = []
+    for picture, labels in zip(styles, style_masks, strict=True):
+        small = fit_longest_side((picture.shape[1], picture.shape[0]), longest)
+        by_label: dict[str | None, NDArray[np.float32]] = {None: np.ones((small[1], small[0]), dtype=np.float32)}
+        if labels is not None:
+            by_label |= dict(zip(labels.labels, labels.resized(small).masks, strict=True))
+        found.append((resize(picture, small), by_label))
+    result: list[Moments | None] = []
+    for assignment in assignments:
+        parts = [(s.weight, moments(found[s.style][0], found[s.style][1][s.label])) for s in assignment.sources]
+        result.append(blend(parts) if parts and assignment.weight else None)
+    return result
 
 
 def _power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
