@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
-
 from photostyle.config import TransferConfig
 from photostyle.errors import UsageError
 
@@ -133,6 +131,8 @@ def file_name(number: int, count: int, values: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """Turn numpy's numbers, paths and lists into what a config holds."""
+    import numpy as np
+
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):

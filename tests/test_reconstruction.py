@@ -18,7 +18,7 @@ from photostyle.images import resize
 from photostyle.objective.tv import total_variation
 from photostyle.pipeline import prepare
 from photostyle.progress import Message
-from photostyle.reconstruction import OPTIONS
+from photostyle.reconstruction_options import OPTIONS
 from photostyle.solvers.problem import build_stage
 from photostyle.solvers.schedule import Stage, plan, tile_size
 

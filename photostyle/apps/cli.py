@@ -1,11 +1,14 @@
-"""The command line: ``photostyle transfer | compare | sweep | batch | video | report | serve | …``."""
+"""The command line: ``photostyle transfer | compare | sweep | batch | video | report | serve | …``.
+
+Commands import what needs torch, which takes seconds, only when they run: help and completion come at once.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,32 +27,22 @@ from photostyle.apps.arguments import (
     parse_map,
 )
 from photostyle.apps.batch import batch_command
-from photostyle.apps.files import (
-    check_free,
-    checkpoint_path,
-    record_path,
-    regions_paths,
-    result_folder,
-    save_result,
-    snapshot_path,
-    write_json,
-)
 from photostyle.apps.models import models_app
 from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.reconstruct import reconstruct_command
 from photostyle.apps.report import report_command
 from photostyle.apps.score import score_command
-from photostyle.apps.score_table import score_table
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.apps.segment import segment_command
 from photostyle.apps.serve import serve_command
 from photostyle.apps.sweep import sweep_command
 from photostyle.apps.video import video_command
-from photostyle.comparison import compare
 from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, Interrupted, OutputError, PhotostyleError, UsageError
-from photostyle.pipeline import Result, check_writable, transfer, write_picture
 from photostyle.progress import Event, Message, Snapshot
+
+if TYPE_CHECKING:
+    from photostyle.pipeline import Result
 
 __all__ = ["app", "main"]
 
@@ -57,7 +50,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Style transfer by optimisation, with regions and photorealism.",
 )
@@ -107,6 +100,16 @@ def transfer_command(
     **options: Any,
 ) -> None:
     """Give CONTENT the style of STYLE and write it to OUT."""
+    from photostyle.apps.files import (
+        check_free,
+        checkpoint_path,
+        record_path,
+        regions_paths,
+        save_result,
+        snapshot_path,
+    )
+    from photostyle.pipeline import check_writable, transfer, write_picture
+
     config = config_from(options)
     check_writable(output, overwrite=overwrite or resume)
     snapshots = {number: snapshot_path(output, number) for number in _snapshot_numbers(config)}
@@ -183,6 +186,11 @@ def compare_command(
     **options: Any,
 ) -> None:
     """Run with and without regions, side by side, with scores (photo mode's pixels: also the style stage alone)."""
+    from photostyle.apps.files import result_folder, write_json
+    from photostyle.apps.score_table import score_table
+    from photostyle.comparison import compare
+    from photostyle.pipeline import write_picture
+
     config = config_from(options)
     with result_folder(output, overwrite=overwrite), Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
 

@@ -7,16 +7,17 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photostyle.apps.files import check_free, record_path, result_folder, save_result, write_json
 from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.screen import Screen, gentle_interrupt
 from photostyle.errors import DivergedError, Interrupted, UsageError
-from photostyle.pipeline import Result, check_writable, write_picture
-from photostyle.reconstruction import CONTENT_RECONSTRUCTIONS, KINDS, OPTIONS, reconstruct
+from photostyle.reconstruction_options import CONTENT_RECONSTRUCTIONS, KINDS, OPTIONS
+
+if TYPE_CHECKING:
+    from photostyle.pipeline import Result
 
 __all__ = ["reconstruct_command"]
 
@@ -61,6 +62,10 @@ def reconstruct_command(
     **options: Any,
 ) -> None:
     """Show what layers of the network keep of IMAGE, starting from white noise; or make a texture of it."""
+    from photostyle.apps.files import check_free, record_path, result_folder, save_result, write_json
+    from photostyle.pipeline import check_writable, write_picture
+    from photostyle.reconstruction import reconstruct
+
     config = config_from(options)
     texture = what == "texture"
     if texture:
