@@ -397,6 +397,20 @@ def test_a_gradient_that_becomes_nan_counts_too(problem, monkeypatch):
     assert solution.image is None, "nothing was reached"
 
 
+def test_a_single_trial_that_is_not_finite_does_not_end_a_run(problem, monkeypatch):
+    original, calls = Objective.__call__, [0]
+
+    def failing(self, x):
+        calls[0] += 1
+        at = original(self, x)
+        return Evaluation(math.nan, at.gradient * math.nan, at.losses) if calls[0] == 5 else at
+
+    monkeypatch.setattr(Objective, "__call__", failing)
+    solution, _ = run(problem, [Stage("style", LARGE, 8)])
+    assert solution.stopped is None
+    assert len(solution.history) == 8
+
+
 def test_adam_with_a_huge_learning_rate_runs_away(problem):
     stage = Stage("style", LARGE, 30)
     solution, _ = run(problem, [stage], optimizer="adam", learning_rate=1000.0, start="mix")
