@@ -13,7 +13,7 @@ from PIL import Image
 from photostyle.errors import ImageError
 from photostyle.images.guard import decoding
 
-__all__ = ["MAX_EXIF_BYTES", "PREFIX", "exif_of"]
+__all__ = ["MAX_EXIF_BYTES", "PREFIX", "exif_of", "is_turned"]
 
 PREFIX = b"Exif\0\0"
 MAX_EXIF_BYTES = 65_533
@@ -48,6 +48,11 @@ def exif_of(source: Image.Image | Image.Exif, notes: list[str]) -> tuple[int, by
     except ImageError as error:
         notes.append(f"EXIF can't be read and is ignored ({error})")
         return 1, None
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether a picture's width is the height of how it is stored."""
+    return image.getexif().get(_ORIENTATION, 1) in range(5, 9)
 
 
 def _exif_of(exif: Image.Exif, notes: list[str]) -> tuple[int, bytes | None]:
