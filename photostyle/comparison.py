@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +51,15 @@ class Comparison:
     record: dict[str, Any]
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None
+
+
+@_interruptible()
 @own_torch_state()
 def compare(
     content: PictureSource,
@@ -79,6 +89,8 @@ def compare(
     ------
     UsageError
         If there are no regions to compare with.
+    Interrupted
+        After Ctrl-C; ``on_result`` has received what is finished.
     """
     asked = with_options(config or TransferConfig(), options)
     if asked.regions is None and content_mask is None and asked.mode != "photo":

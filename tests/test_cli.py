@@ -319,6 +319,18 @@ def test_compare_writes_a_sheet_curves_numbers_and_the_variants(shop):
     assert (folder / "segmented.png").read_bytes() != (folder / "unsegmented.png").read_bytes()
 
 
+def test_an_interrupted_comparison_tells_what_is_kept(shop, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    folder = shop.output.parent / "pair"
+    monkeypatch.setattr("photostyle.comparison.loss_curves", stop)
+    outcome = shop.compare(folder, *shop.masks, "--quiet")
+    assert outcome.code == 130
+    assert outcome.error == f"interrupted; finished in {folder}: segmented.png, unsegmented.png"
+    assert sorted(path.name for path in folder.iterdir()) == ["segmented.png", "unsegmented.png"]
+
+
 def test_compare_of_pixels_in_photo_mode_has_each_also_without_the_matting_laplacian(shop):
     folder = shop.folder / "comparison"
     outcome = shop.compare(folder, "--regions", "grid:2x1", "--mode", "photo", "--solver", "pixels", "--quiet")

@@ -186,26 +186,31 @@ def compare_command(
     **options: Any,
 ) -> None:
     """Run with and without regions, side by side, with scores (photo mode's pixels: also the style stage alone)."""
-    from photostyle.apps.files import result_folder, write_json
+    from photostyle.apps.files import result_folder, told_kept, write_json
     from photostyle.apps.score_table import score_table
     from photostyle.comparison import compare
     from photostyle.pipeline import write_picture
 
     config = config_from(options)
     with result_folder(output, overwrite=overwrite), Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
+        written: list[Path] = []
 
         def on_result(name: str, result: Result) -> None:
-            write_picture(output / f"{name}.png", result.rgb, overwrite=overwrite)
+            written.append(output / f"{name}.png")
+            write_picture(written[-1], result.rgb, overwrite=overwrite)
 
-        comparison = compare(
-            content,
-            style or [],
-            content_mask=parse_content_mask(content_mask),
-            style_mask=style_mask or None,
-            config=config,
-            callback=gate,
-            on_result=on_result,
-        )
+        try:
+            comparison = compare(
+                content,
+                style or [],
+                content_mask=parse_content_mask(content_mask),
+                style_mask=style_mask or None,
+                config=config,
+                callback=gate,
+                on_result=on_result,
+            )
+        except (Interrupted, DivergedError) as stop:
+            raise type(stop)(f"{stop}{told_kept(stop, written)}", stop.result) from None
         pictures = {f"regions-{name}": picture for name, picture in comparison.masks.items()}
         pictures |= {"losses": comparison.curves, "sheet": comparison.sheet}
         for name, picture in pictures.items():

@@ -62,7 +62,7 @@ def reconstruct_command(
     **options: Any,
 ) -> None:
     """Show what layers of the network keep of IMAGE, starting from white noise; or make a texture of it."""
-    from photostyle.apps.files import check_free, record_path, result_folder, save_result, write_json
+    from photostyle.apps.files import check_free, record_path, result_folder, save_result, told_kept, write_json
     from photostyle.pipeline import check_writable, write_picture
     from photostyle.reconstruction import reconstruct
 
@@ -97,7 +97,7 @@ def reconstruct_command(
                 on_result=on_result,
             )
         except (Interrupted, DivergedError) as stop:
-            raise type(stop)(f"{stop}{_kept(stop, written)}", stop.result) from None
+            raise type(stop)(f"{stop}{told_kept(stop, written)}", stop.result) from None
         record = found.results["texture"].record if texture else found.record
         if not texture:
             write_picture(output / "sheet.png", found.sheet, overwrite=overwrite)
@@ -106,17 +106,6 @@ def reconstruct_command(
     screen.say(f"wrote {output} ({width}×{height}{'' if texture else f', {len(written)} pictures and sheet.png'})")
     if json_:
         typer.echo(json.dumps(record, ensure_ascii=False))
-
-
-def _kept(stop: Interrupted | DivergedError, written: list[Path]) -> str:
-    """Say what there is of a run that was ended."""
-    if not written:
-        return " before there was anything to keep"
-    names = ", ".join(path.name for path in written)
-    if stop.result is None:
-        return f"; finished in {written[0].parent}: {names}"
-    done, whole = stop.result.record["losses"]["iteration"], stop.result.record["config"]["iterations"]
-    return f"; kept in {written[0].parent}: {names}, the last one at its best after {done} of {whole} iterations"
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:
