@@ -69,7 +69,7 @@ class Result:
     bit_depth : int
         The content's, 8 or 16.
     exif : bytes or None
-        The content's.
+        The content's; None if it shall be left out.
     masks : LabelMasks or None
         The content's regions, at the content's own size; None if there is only one.
     """
@@ -214,7 +214,8 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
     alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
     record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
     masks = prepared.masks if len(prepared.masks.labels) > 1 else None
-    return Result(rgb, alpha, record, content.bit_depth, content.exif, masks)
+    exif = None if prepared.config.strip_metadata else content.exif
+    return Result(rgb, alpha, record, content.bit_depth, exif, masks)
 
 
 def finished(prepared: Prepared, solution: Solution, callback: Callback = ignore) -> NDArray[np.float32]:

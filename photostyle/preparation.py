@@ -18,6 +18,7 @@ from photostyle.errors import ImageError, UsageError
 from photostyle.features import Padding
 from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
+from photostyle.images.exif import tells_place
 from photostyle.images.margins import inside_margins
 from photostyle.model_cache import ModelCache
 from photostyle.progress import Callback, Message, ignore
@@ -141,6 +142,10 @@ def prepare(
     if config.mode == "artistic":  # a scan's bright edge would be painted around the result
         styles, regions = _inside_margins(styles, regions)
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
+    if picture.exif is not None and not config.strip_metadata and tells_place(picture.exif):
+        notes.append(
+            "the content's EXIF tells where it was taken, and goes with the result; --strip-metadata leaves it out"
+        )
     if fitted != size:
         notes.append(
             f"the result is {fitted[0]}×{fitted[1]} instead of {size[0]}×{size[1]}: "

@@ -23,6 +23,7 @@ _FIXED = {
     "size": "all cells are measured by one objective, at one size",
     "device": "it changes where is computed, not what",
     "offline": "it changes no picture",
+    "strip_metadata": "it changes no picture",
     "snapshots": "a sweep keeps no snapshots",
     "snapshot_every": "a sweep keeps no snapshots",
     "checkpoint_every": "a sweep keeps no checkpoints",

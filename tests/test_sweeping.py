@@ -366,7 +366,7 @@ def test_base_options_that_need_what_is_varied(inputs, monkeypatch):
 
 
 def test_every_other_option_can_be_varied():
-    fixed = {"size", "device", "offline", "snapshots", "snapshot_every", "checkpoint_every"}
+    fixed = {"size", "device", "offline", "strip_metadata", "snapshots", "snapshot_every", "checkpoint_every"}
     for name in TransferConfig.__dataclass_fields__:
         if name in fixed:
             with pytest.raises(UsageError):

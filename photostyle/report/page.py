@@ -29,7 +29,7 @@ __all__ = ["html_page"]
 
 _THUMBNAIL = 224  # longest side in the index
 _MOST_OPTIONS = 8  # columns of the index for options that differ
-_NO_COLUMN = ("device", "offline", "snapshots", "snapshot_every", "checkpoint_every", "size")
+_NO_COLUMN = ("device", "offline", "snapshots", "snapshot_every", "checkpoint_every", "size", "strip_metadata")
 _FIRST = ("mode", "solver", "regions", "style_loss", "style_weight", "content_weight", "strength", "iterations", "seed")
 _CONFIG = {field.name: field.default for field in fields(TransferConfig)}
 
