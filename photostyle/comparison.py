@@ -15,6 +15,7 @@ from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError, Interrupted, RegionError, UsageError, WeightsError
 from photostyle.images import resize
 from photostyle.measure import SCORES, ObjectiveTerms, RegionPair, Ruler, load_networks, most_telling_first, told
+from photostyle.model_cache import ModelCache
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare, with_options
 from photostyle.progress import Callback, Message, ignore
@@ -96,7 +97,8 @@ def compare(
     if asked.regions is None and content_mask is None and asked.mode != "photo":
         options["regions"] = "auto"
     given = {"map": map, "content_mask": content_mask, "style_mask": style_mask, "config": config}
-    segmented = prepare(content, style, **given, callback=callback, **options)  # type: ignore[arg-type]
+    models = ModelCache()
+    segmented = prepare(content, style, **given, callback=callback, models=models, **options)  # type: ignore[arg-type]
     if len(segmented.problem.content_masks.labels) < 2:
         raise UsageError(
             f"compare needs regions, but there is only one, {segmented.problem.content_masks.labels[0]!r}: give "
@@ -107,7 +109,7 @@ def compare(
     if map:
         plain = replace(plain, style_weights=None)
         whole = [*(style if isinstance(style, (list, tuple)) else [style]), *map.values()]
-    unsegmented = prepare(content, whole, config=plain)
+    unsegmented = prepare(content, whole, config=plain, models=models)
     prepared = {"segmented": segmented, "unsegmented": unsegmented}
     if segmented.config.mode == "photo" and segmented.config.solver == "pixels":
         for name in ("segmented", "unsegmented"):

@@ -20,6 +20,7 @@ from photostyle.errors import DivergedError, Interrupted, UsageError
 from photostyle.features import STYLE_LAYERS
 from photostyle.features.registry import BACKBONES
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
+from photostyle.model_cache import ModelCache
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import MIN_SIDE, PictureSource, Prepared, check_side, prepare
 from photostyle.progress import Callback, Event, Message, Step, ignore
@@ -112,12 +113,15 @@ def reconstruct(
         callback(Message(note))
     source, canvas, config = _sources(what, picture, output_size, config)
     results: dict[str, Result] = {}
+    models = ModelCache()
     try:
         # All layers at once, only to find out before the work whether something is wrong.
-        size = _prepare(source, canvas, config, what, list(dict.fromkeys(sum(sets.values(), ()))), callback).size
+        size = _prepare(
+            source, canvas, config, what, list(dict.fromkeys(sum(sets.values(), ()))), models, callback
+        ).size
         for number, (name, chosen) in enumerate(sets.items(), 1):
             callback(Message(f"{name} ({number} of {len(sets)})", "wait"))
-            prepared = _prepare(source, canvas, config, what, chosen, ignore)
+            prepared = _prepare(source, canvas, config, what, chosen, models, ignore)
             try:
                 results[name] = run_prepared(prepared, callback=_named(name, callback))
             except (Interrupted, DivergedError) as stop:
@@ -221,6 +225,7 @@ def _prepare(
     config: TransferConfig,
     what: str,
     layers: Sequence[str],
+    models: ModelCache,
     callback: Callback,
 ) -> Prepared:
     """Prepare the transfer from noise to a picture's features at some layers."""
@@ -231,7 +236,7 @@ def _prepare(
         style_layers=tuple(layers),
         style_layer_weights=None if weights is None else weights[: len(layers)],
     )
-    prepared = prepare(canvas, picture.rgb, config=chosen, callback=callback)
+    prepared = prepare(canvas, picture.rgb, config=chosen, models=models, callback=callback)
     name = picture.name if what == "content" else "white noise"
     return replace(
         prepared,

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import LAYERS, TERMS, Log, halves, image, indexed_mask, tiny_weights
+from helpers import LAYERS, TERMS, Log, count_weights, halves, image, indexed_mask, tiny_weights
 from measure_helpers import quick_scores
 
 import photostyle
@@ -248,6 +248,12 @@ def test_a_comparison_whose_start_is_the_minimum(inputs):
     for result in comparison.results.values():
         assert np.abs(result.rgb - content).max() < 1 / 255
     is_picture(comparison.curves)
+
+
+def test_the_network_is_loaded_once(inputs, masks, monkeypatch):
+    loaded = count_weights(monkeypatch)
+    photostyle.compare(**inputs, **masks)
+    assert loaded == [inputs["weights"]]
 
 
 def test_it_never_prints(inputs, masks, capfd):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import LAYERS, Log, halves, image, indexed_mask, tiny_weights
+from helpers import LAYERS, Log, count_weights, halves, image, indexed_mask, tiny_weights
 
 import photostyle
 from photostyle import sweeping as module
@@ -363,6 +363,13 @@ def test_base_options_that_need_what_is_varied(inputs, monkeypatch):
             photostyle.sweep(**inputs, vary={"mode": ["photo"]}, preset="season")
     found = photostyle.sweep(**given, vary={"style_layers": layers}, style_layers=layers[0])
     assert [cell.status for cell in found.cells] == ["ok", "ok"]
+
+
+def test_the_network_is_loaded_once(inputs, monkeypatch):
+    loaded = count_weights(monkeypatch)
+    layers = [("relu1_1",), ("relu2_1",)]
+    photostyle.sweep(**inputs, vary={"style_layers": layers, "pooling": ["average", "max"]})
+    assert loaded == [inputs["weights"]]
 
 
 def test_every_other_option_can_be_varied():
