@@ -20,6 +20,7 @@ from photostyle.errors import (
     OutputError,
     PhotostyleError,
     RegionError,
+    StoppedError,
     UsageError,
     WeightsError,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "Segmenter",
     "Snapshot",
     "Step",
+    "StoppedError",
     "Sweep",
     "TransferConfig",
     "UsageError",

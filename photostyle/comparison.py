@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
-from photostyle.errors import DivergedError, Interrupted, RegionError, UsageError, WeightsError
+from photostyle.errors import Interrupted, RegionError, StoppedError, UsageError, WeightsError
 from photostyle.images import resize
 from photostyle.measure import SCORES, ObjectiveTerms, RegionPair, Ruler, load_networks, most_telling_first, told
 from photostyle.model_cache import ModelCache
@@ -122,7 +122,7 @@ def compare(
         callback(Message(f"{name} ({number} of {len(prepared)})", "wait"))
         try:
             results[name] = run_prepared(each, callback=callback)
-        except (Interrupted, DivergedError) as stop:
+        except StoppedError as stop:
             if stop.result is not None:
                 on_result(name, stop.result)
             raise

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photostyle.config import TransferConfig
-from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.errors import Interrupted, StoppedError, UsageError
 from photostyle.finish.contrast import auto_contrast
 from photostyle.finish.deband import deband
 from photostyle.finish.denoise import denoised
@@ -151,7 +151,7 @@ def transfer(
     Raises
     ------
     PhotostyleError
-        One of the tree in :mod:`photostyle.errors`. Interrupted and DivergedError carry the best result so far.
+        One of the tree in :mod:`photostyle.errors`. A StoppedError carries the best result so far.
     """
     try:
         prepared = prepare(
@@ -199,8 +199,8 @@ def run_prepared(
         raise Interrupted(f"interrupted while the result was painted{again}") from None
     if isinstance(solution.stopped, KeyboardInterrupt):
         raise Interrupted("interrupted", result) from None
-    if isinstance(solution.stopped, DivergedError):
-        raise DivergedError(str(solution.stopped), result) from None
+    if isinstance(solution.stopped, StoppedError):
+        raise type(solution.stopped)(str(solution.stopped), result) from None
     assert result is not None
     return result
 

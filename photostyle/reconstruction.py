@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
 from photostyle.defaults import BY_SOLVER, RECONSTRUCTIONS
-from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.errors import Interrupted, StoppedError, UsageError
 from photostyle.features import STYLE_LAYERS
 from photostyle.features.registry import BACKBONES
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
@@ -100,8 +100,8 @@ def reconstruct(
     Raises
     ------
     PhotostyleError
-        One of the tree in :mod:`photostyle.errors`. Interrupted and DivergedError carry the best result so far of what
-        was in work.
+        One of the tree in :mod:`photostyle.errors`. A StoppedError carries the best result so far of what was
+        in work.
     """
     if what not in KINDS:
         raise UsageError(f"what to reconstruct is {what!r}, but must be one of: {', '.join(KINDS)}")
@@ -124,7 +124,7 @@ def reconstruct(
             prepared = _prepare(source, canvas, config, what, chosen, models, ignore)
             try:
                 results[name] = run_prepared(prepared, callback=_named(name, callback))
-            except (Interrupted, DivergedError) as stop:
+            except StoppedError as stop:
                 if stop.result is not None:
                     on_result(name, stop.result)
                 raise

@@ -38,7 +38,15 @@ from photostyle.apps.serve import serve_command
 from photostyle.apps.sweep import sweep_command
 from photostyle.apps.video import video_command
 from photostyle.config import TransferConfig, resolve
-from photostyle.errors import DivergedError, Interrupted, OutputError, PhotostyleError, UsageError
+from photostyle.errors import (
+    DivergedError,
+    Interrupted,
+    MemoryLimitError,
+    OutputError,
+    PhotostyleError,
+    StoppedError,
+    UsageError,
+)
 from photostyle.progress import Event, Message, Snapshot
 
 if TYPE_CHECKING:
@@ -107,6 +115,7 @@ def transfer_command(
         regions_paths,
         save_result,
         snapshot_path,
+        told_kept,
     )
     from photostyle.pipeline import check_writable, transfer, write_picture
 
@@ -138,10 +147,9 @@ def transfer_command(
                 config=config,
                 callback=on_event,
             )
-        except (Interrupted, DivergedError) as stop:
+        except StoppedError as stop:
             if stop.result is None:
-                nothing = "" if checkpoint.exists() else " before there was anything to keep"
-                raise type(stop)(f"{stop}{nothing}") from None
+                raise type(stop)(f"{stop}{'' if checkpoint.exists() else told_kept(stop, [])}") from None
             save_result(stop.result, output, overwrite=replace)
             raise type(stop)(f"{stop}; {_kept(stop, output, checkpoint)}", stop.result) from None
     save_result(result, output, overwrite=replace)
@@ -151,13 +159,13 @@ def transfer_command(
         typer.echo(json.dumps(result.record, ensure_ascii=False))
 
 
-def _kept(stop: Interrupted | DivergedError, output: Path, checkpoint: Path) -> str:
+def _kept(stop: StoppedError, output: Path, checkpoint: Path) -> str:
     assert stop.result is not None
     done = stop.result.record["losses"]["iteration"]
     whole = stop.result.record["config"]["iterations"]
     text = f"the best picture after {done} of {whole} iterations is in {output}"
-    if isinstance(stop, Interrupted) and checkpoint.exists():
-        text += "; go on with --resume"
+    if not isinstance(stop, DivergedError) and checkpoint.exists():
+        text += "; go on with --resume" + (", with more memory" if isinstance(stop, MemoryLimitError) else "")
     return text
 
 
@@ -209,7 +217,7 @@ def compare_command(
                 callback=gate,
                 on_result=on_result,
             )
-        except (Interrupted, DivergedError) as stop:
+        except StoppedError as stop:
             raise type(stop)(f"{stop}{told_kept(stop, written)}", stop.result) from None
         pictures = {f"regions-{name}": picture for name, picture in comparison.masks.items()}
         pictures |= {"losses": comparison.curves, "sheet": comparison.sheet}

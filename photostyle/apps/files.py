@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from photostyle.errors import DivergedError, Interrupted, OutputError, UsageError
+from photostyle.errors import MemoryLimitError, OutputError, StoppedError, UsageError
 from photostyle.pipeline import Result, check_writable, write_atomically
 from photostyle.report.beside import json_bytes, record_path, regions_bytes, regions_paths
 
@@ -99,10 +99,10 @@ def save_result(result: Result, output: Path, *, overwrite: bool) -> None:
     write_beside(result, output)
 
 
-def told_kept(stop: Interrupted | DivergedError, written: list[Path]) -> str:
+def told_kept(stop: StoppedError, written: list[Path]) -> str:
     """Say which pictures of several runs there are when they were ended."""
     if not written:
-        return " before there was anything to keep"
+        return "" if isinstance(stop, MemoryLimitError) else " before there was anything to keep"
     names = ", ".join(path.name for path in written)
     if stop.result is None:
         return f"; finished in {written[0].parent}: {names}"

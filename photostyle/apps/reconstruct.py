@@ -13,7 +13,7 @@ import typer
 
 from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.screen import Screen, gentle_interrupt
-from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.errors import StoppedError, UsageError
 from photostyle.reconstruction_options import CONTENT_RECONSTRUCTIONS, KINDS, OPTIONS
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def reconstruct_command(
                 callback=gate,
                 on_result=on_result,
             )
-        except (Interrupted, DivergedError) as stop:
+        except StoppedError as stop:
             raise type(stop)(f"{stop}{told_kept(stop, written)}", stop.result) from None
         record = found.results["texture"].record if texture else found.record
         if not texture:

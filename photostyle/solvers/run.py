@@ -63,7 +63,7 @@ class Solution:
     elapsed : float
         Seconds, over all parts of a resumed run.
     stopped : BaseException or None
-        What ended the run before its time: KeyboardInterrupt or DivergedError.
+        What ended the run before its time: KeyboardInterrupt, DivergedError or MemoryLimitError.
     """
 
     image: NDArray[np.float32] | None = None
@@ -98,12 +98,12 @@ def solve(
     Returns
     -------
     Solution
-        Also after Ctrl-C or divergence, with what was reached before.
+        Also after Ctrl-C, divergence, or where the memory doesn't suffice for a later stage; with what was reached.
 
     Raises
     ------
     MemoryLimitError
-        If the memory of the device doesn't suffice.
+        If the memory of the device doesn't suffice for the first iteration.
     UsageError, OutputError
         If a checkpoint is to be resumed and can't be.
     """
@@ -111,17 +111,21 @@ def solve(
     try:
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
             run.go()
-    except (KeyboardInterrupt, DivergedError) as stop:
-        run.solution.stopped = stop
-        if isinstance(stop, KeyboardInterrupt):
+    except (KeyboardInterrupt, DivergedError) as ended:
+        run.solution.stopped = ended
+        if isinstance(ended, KeyboardInterrupt):
             run.save()
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         width, height = stages[run.index].size if stages else problem.content.shape[1::-1]
-        raise MemoryLimitError(
+        stop = MemoryLimitError(
             f"the memory of {problem.device} doesn't suffice for {width}×{height}: pass a smaller --size"
-        ) from None
+        )
+        if not run.solution.history:
+            raise stop from None
+        run.solution.stopped, run.objective = stop, None  # what the objective holds is needed to keep the rest
+        run.save()
     run.keep()
     run.solution.elapsed = run.elapsed()
     return run.solution
@@ -150,7 +154,7 @@ class _Run:
     def go(self) -> None:
         """Go through the stages that are left."""
         if self.checkpoint is not None and self.checkpoint.resume:
-            self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint))
+            self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint, self.problem.device))
         if not self.stages:
             self.previous = self._space().start(*self._space().grid, self.config.strength)
         while self.index < len(self.stages):
@@ -241,13 +245,9 @@ class _Run:
             self.callback(Message(f"no checkpoint was written: {error}", "warning"))
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        self.index = state["stage"]
-        device = self.problem.device
+        self.index, self.previous = state["stage"], state["previous"]
         if state["level"] is not None:
-            level: dict[str, Any] = dict(state["level"])
-            self.level = LevelState(**_moved(level, device))
-        if state["previous"] is not None:
-            self.previous = state["previous"].to(device)
+            self.level = LevelState(**state["level"])
         self.solution.history = list(state["history"])
         self.solution.notes = list(state["notes"])
         self.before = state["elapsed"]
@@ -308,12 +308,3 @@ class _Run:
         if text not in self.solution.notes:
             self.solution.notes.append(text)
             self.callback(Message(text))
-
-
-def _moved(value: Any, device: str) -> Any:
-    """Move all tensors in dicts and lists to a device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {key: _moved(item, device) for key, item in value.items()}
-    return [_moved(item, device) for item in value] if isinstance(value, list) else value
