@@ -28,10 +28,11 @@ from photostyle.regions.match import Wishes, match_labels
 from photostyle.regions.source import ContentMask, RegionSet, StyleMask, read_regions
 from photostyle.regions.tiny import TINY
 from photostyle.solvers.contrast import within_contrast
+from photostyle.solvers.estimate import check_memory
 from photostyle.solvers.field import field_space
 from photostyle.solvers.grade import maps_of_looks
 from photostyle.solvers.problem import Problem
-from photostyle.solvers.schedule import field_size, tile_size
+from photostyle.solvers.schedule import field_size, plan, tile_size
 from photostyle.torch_state import own_torch_state
 from photostyle.values import pairs
 
@@ -181,6 +182,8 @@ def prepare(
         layers, weights = getattr(backbone, f"{kind}_layers"), getattr(config, f"{kind}_layer_weights")
         if weights is not None and len(weights) != len(layers):
             raise UsageError(f"--{kind}-layer-weights has {len(weights)} values, but there are {len(layers)} layers")
+    if config.solver == "pixels":
+        check_memory(backbone, device, plan(config, solve_size), config, fitted)
     needs_field = config.solver != "pixels" or config.start == "affine"
     matte_size = field_size(size)
     measured = max(solve_size, matte_size) if needs_field else solve_size
