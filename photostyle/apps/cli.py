@@ -32,7 +32,7 @@ from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.reconstruct import reconstruct_command
 from photostyle.apps.report import report_command
 from photostyle.apps.score import score_command
-from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.apps.segment import segment_command
 from photostyle.apps.serve import serve_command
 from photostyle.apps.sweep import sweep_command
@@ -108,16 +108,17 @@ def transfer_command(
     **options: Any,
 ) -> None:
     """Give CONTENT the style of STYLE and write it to OUT."""
-    from photostyle.apps.files import (
-        check_free,
-        checkpoint_path,
-        record_path,
-        regions_paths,
-        save_result,
-        snapshot_path,
-        told_kept,
-    )
-    from photostyle.pipeline import check_writable, transfer, write_picture
+    with loading(quiet):
+        from photostyle.apps.files import (
+            check_free,
+            checkpoint_path,
+            record_path,
+            regions_paths,
+            save_result,
+            snapshot_path,
+            told_kept,
+        )
+        from photostyle.pipeline import check_writable, transfer, write_picture
 
     config = config_from(options)
     check_writable(output, overwrite=overwrite or resume)
@@ -194,10 +195,11 @@ def compare_command(
     **options: Any,
 ) -> None:
     """Run with and without regions, side by side, with scores (photo mode's pixels: also the style stage alone)."""
-    from photostyle.apps.files import result_folder, told_kept, write_json
-    from photostyle.apps.score_table import score_table
-    from photostyle.comparison import compare
-    from photostyle.pipeline import write_picture
+    with loading(quiet):
+        from photostyle.apps.files import result_folder, told_kept, write_json
+        from photostyle.apps.score_table import score_table
+        from photostyle.comparison import compare
+        from photostyle.pipeline import write_picture
 
     config = config_from(options)
     with result_folder(output, overwrite=overwrite), Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:

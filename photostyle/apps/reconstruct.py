@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photostyle.apps.options import config_from, with_config_options
-from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.errors import StoppedError, UsageError
 from photostyle.reconstruction_options import CONTENT_RECONSTRUCTIONS, KINDS, OPTIONS
 
@@ -62,9 +62,10 @@ def reconstruct_command(
     **options: Any,
 ) -> None:
     """Show what layers of the network keep of IMAGE, starting from white noise; or make a texture of it."""
-    from photostyle.apps.files import check_free, record_path, result_folder, save_result, told_kept, write_json
-    from photostyle.pipeline import check_writable, write_picture
-    from photostyle.reconstruction import reconstruct
+    with loading(quiet):
+        from photostyle.apps.files import check_free, record_path, result_folder, save_result, told_kept, write_json
+        from photostyle.pipeline import check_writable, write_picture
+        from photostyle.reconstruction import reconstruct
 
     config = config_from(options)
     texture = what == "texture"

@@ -26,7 +26,7 @@ from photostyle.apps.arguments import (
     parse_map,
 )
 from photostyle.apps.options import config_from, parse_text, with_config_options
-from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.config import TransferConfig
 from photostyle.errors import Interrupted, PhotostyleError, UsageError
 from photostyle.progress import Event, Message
@@ -61,8 +61,9 @@ def sweep_command(
     **options: Any,
 ) -> None:
     """Run all combinations of some options' values; a labelled sheet and a table rank them by one objective."""
-    from photostyle.apps.files import result_folder
-    from photostyle.sweeping import sweep
+    with loading(quiet):
+        from photostyle.apps.files import result_folder
+        from photostyle.sweeping import sweep
 
     config = config_from(options)
     values = checked_values(parse_vary(vary))

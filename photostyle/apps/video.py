@@ -21,7 +21,7 @@ from photostyle.apps.arguments import (
     parse_map,
 )
 from photostyle.apps.options import config_from, with_config_options
-from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.errors import UsageError
 from photostyle.video import VideoOptions, video_help
 
@@ -70,7 +70,8 @@ def video_command(
     **options: Any,
 ) -> None:
     """Give every frame of a video the style of STYLE and write it to OUT, with the sound of IN."""
-    from photostyle.video.film import stylize_video
+    with loading(quiet):
+        from photostyle.video.film import stylize_video
 
     config = config_from(options)
     video = VideoOptions(

@@ -58,6 +58,19 @@ class LevelState:
         """Whether the last ten iterations lowered the loss by less than a share of it."""
         return len(self.recent) > _WINDOW and self.recent[0] - self.recent[-1] < share * self.recent[-1]
 
+    def expected_end(self, iterations: int, share: float) -> int:
+        """Return about at which iteration this level ends: at the last of its iterations, or where it has settled.
+
+        What ten iterations gain falls about with the square of how many there were before, as long as the loss is far
+        from its minimum. Before there are ten, half of the iterations are expected.
+        """
+        if not share:
+            return iterations
+        if len(self.recent) <= _WINDOW:
+            return max(self.iteration, iterations // 2)
+        gain = max(0.0, self.recent[0] / max(self.recent[-1], 1e-30) - 1)
+        return min(iterations, max(self.iteration, round(self.iteration * math.sqrt(gain / share))))
+
 
 def optimise(
     objective: Objective,

@@ -293,10 +293,13 @@ class _Run:
         self.callback(Step(stage.name, stage.size, done, total, at.losses, self.elapsed(), self._remaining(level)))
 
     def _remaining(self, level: LevelState) -> float:
-        """Estimate the seconds left: an iteration costs in proportion to its pixels."""
+        """Estimate the seconds left: an iteration costs as its pixels, later levels settle as this one."""
+        settle = self.config.settle or 0.0
+        (stage, _), *later = self._left(level)
+        end = level.expected_end(stage.iterations, settle)
+        expected = [(stage, end - level.iteration), *((s, min(n, end) if settle else n) for s, n in later)]
         done = sum(math.prod(entry["size"]) for entry in self.solution.history)
-        left = sum(math.prod(stage.size) * iterations for stage, iterations in self._left(level))
-        return float(self.elapsed() * left / done)
+        return float(self.elapsed() * sum(math.prod(s.size) * n for s, n in expected) / done)
 
     def _left(self, level: LevelState) -> list[tuple[Stage, int]]:
         """Return the iterations left at each stage from this one on; there are fewer where the loss settles."""
