@@ -70,7 +70,8 @@ class Message:
     text : str
         One line.
     kind : str
-        "note" (a decision), "warning" (something may not be as wished) or "wait" (work without steps began).
+        "note" (a decision), "warning" (something may not be as wished), "wait" (work without steps began) or "detail"
+        (for those who look into a run: it stands in the record, but isn't shown).
     """
 
     text: str

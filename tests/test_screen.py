@@ -113,6 +113,7 @@ def test_messages_are_lines_everywhere():
             screen(Message("a decision on [red]labels[/red]"))
             screen(Message("not as wished", "warning"))
             screen(Message("fetching", "wait"))
+            screen(Message("for the record", "detail"))
             screen(Message(300 * "x"))
         lines = shown(screen).splitlines()
         assert lines == ["a decision on [red]labels[/red]", "warning: not as wished", "… fetching", 300 * "x"]

@@ -54,6 +54,8 @@ class Screen:
         if self.quiet:
             return
         if isinstance(event, Message):
+            if event.kind == "detail":
+                return
             mark = {"warning": "warning: ", "wait": "… "}.get(event.kind, "")
             self.say(f"{mark}{event.text}")
         elif isinstance(event, Step):

@@ -200,7 +200,7 @@ class _Run:
         objective, content, style = build_stage(self.problem, stage, config, tiled_blocks)
         self.objective = objective
         for note in objective.notes:
-            self._note(note)
+            self._note(note, "detail")
         if self.level is None:
             x = self._begin(stage, content, style)
             self.level = LevelState(x, x.clone())
@@ -307,7 +307,7 @@ class _Run:
         later = [(s, s.iterations) for s in self.stages[self.index + 1 :]]
         return [(stage, stage.iterations - level.iteration), *later]
 
-    def _note(self, text: str) -> None:
+    def _note(self, text: str, kind: str = "note") -> None:
         if text not in self.solution.notes:
             self.solution.notes.append(text)
-            self.callback(Message(text))
+            self.callback(Message(text, kind))
