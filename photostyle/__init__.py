@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from photostyle._version import __version__
-from photostyle.comparison import Comparison, compare
 from photostyle.config import TransferConfig
 from photostyle.errors import (
     DivergedError,
@@ -18,17 +20,22 @@ from photostyle.errors import (
     OutputError,
     PhotostyleError,
     RegionError,
+    StoppedError,
     UsageError,
     WeightsError,
 )
-from photostyle.pipeline import Result, transfer
 from photostyle.progress import Download, Message, Rows, Snapshot, Step
-from photostyle.reconstruction import Reconstruction, reconstruct
-from photostyle.reporting import html_report
-from photostyle.scoring import score
-from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
-from photostyle.sweeping import Cell, Sweep, sweep
-from photostyle.video import Video, VideoOptions, stylize_video
+from photostyle.video import VideoOptions
+
+if TYPE_CHECKING:
+    from photostyle.comparison import Comparison, compare
+    from photostyle.pipeline import Result, transfer
+    from photostyle.reconstruction import Reconstruction, reconstruct
+    from photostyle.reporting import html_report
+    from photostyle.scoring import score
+    from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
+    from photostyle.sweeping import Cell, Sweep, sweep
+    from photostyle.video.film import Video, stylize_video
 
 __all__ = [
     "Cell",
@@ -49,6 +56,7 @@ __all__ = [
     "Segmenter",
     "Snapshot",
     "Step",
+    "StoppedError",
     "Sweep",
     "TransferConfig",
     "UsageError",
@@ -66,3 +74,27 @@ __all__ = [
     "transfer",
     "write_map",
 ]
+
+_HOMES = {
+    "comparison": ("Comparison", "compare"),
+    "pipeline": ("Result", "transfer"),
+    "reconstruction": ("Reconstruction", "reconstruct"),
+    "reporting": ("html_report",),
+    "scoring": ("score",),
+    "segmenting": ("Segmentation", "Segmenter", "segment", "write_map"),
+    "sweeping": ("Cell", "Sweep", "sweep"),
+    "video.film": ("Video", "stylize_video"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch, which takes seconds, when it is first asked for (PEP 562)."""
+    for home, names in _HOMES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(f"photostyle.{home}"), name)
+            return found
+    raise AttributeError(f"module 'photostyle' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.config import TransferConfig
-from photostyle.errors import DivergedError, Interrupted, RegionError, UsageError, WeightsError
+from photostyle.errors import Interrupted, RegionError, StoppedError, UsageError, WeightsError
 from photostyle.images import resize
 from photostyle.measure import SCORES, ObjectiveTerms, RegionPair, Ruler, load_networks, most_telling_first, told
+from photostyle.model_cache import ModelCache
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare, with_options
 from photostyle.progress import Callback, Message, ignore
@@ -50,6 +52,15 @@ class Comparison:
     record: dict[str, Any]
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None
+
+
+@_interruptible()
 @own_torch_state()
 def compare(
     content: PictureSource,
@@ -79,12 +90,15 @@ def compare(
     ------
     UsageError
         If there are no regions to compare with.
+    Interrupted
+        After Ctrl-C; ``on_result`` has received what is finished.
     """
     asked = with_options(config or TransferConfig(), options)
     if asked.regions is None and content_mask is None and asked.mode != "photo":
         options["regions"] = "auto"
     given = {"map": map, "content_mask": content_mask, "style_mask": style_mask, "config": config}
-    segmented = prepare(content, style, **given, callback=callback, **options)  # type: ignore[arg-type]
+    models = ModelCache()
+    segmented = prepare(content, style, **given, callback=callback, models=models, **options)  # type: ignore[arg-type]
     if len(segmented.problem.content_masks.labels) < 2:
         raise UsageError(
             f"compare needs regions, but there is only one, {segmented.problem.content_masks.labels[0]!r}: give "
@@ -95,7 +109,7 @@ def compare(
     if map:
         plain = replace(plain, style_weights=None)
         whole = [*(style if isinstance(style, (list, tuple)) else [style]), *map.values()]
-    unsegmented = prepare(content, whole, config=plain)
+    unsegmented = prepare(content, whole, config=plain, models=models)
     prepared = {"segmented": segmented, "unsegmented": unsegmented}
     if segmented.config.mode == "photo" and segmented.config.solver == "pixels":
         for name in ("segmented", "unsegmented"):
@@ -108,7 +122,7 @@ def compare(
         callback(Message(f"{name} ({number} of {len(prepared)})", "wait"))
         try:
             results[name] = run_prepared(each, callback=callback)
-        except (Interrupted, DivergedError) as stop:
+        except StoppedError as stop:
             if stop.result is not None:
                 on_result(name, stop.result)
             raise

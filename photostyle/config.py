@@ -145,6 +145,9 @@ class TransferConfig:
     denoise: str = _option("none", "Take noise out of the result: none, tv (total variation) or nlm (non-local means).")
     denoise_strength: float = _option(1.0, "How much of it; 1 is what is usual for the noise that is found.")
     auto_contrast: bool = _option(False, "Stretch the result's brightness to the full range.")
+    strip_metadata: bool = _option(
+        False, "Leave the content's EXIF (camera, author, place) out of the result, which keeps it otherwise."
+    )
     start: str | None = _option(
         None,
         "Picture to start from: content, style, noise (white), or mix; in photo mode also affine (the affine solver's "

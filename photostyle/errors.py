@@ -7,10 +7,11 @@
     ├── ImageError                            a picture that is missing, corrupt, too large or too small
     ├── RegionError                           a mask or a label that doesn't fit
     ├── WeightsError                          weights that are missing, altered or can't be fetched
-    ├── MemoryLimitError                      the run doesn't fit the memory of the device
     ├── OutputError                           a result that can't be written
-    ├── DivergedError                         the optimisation left the finite numbers, or ran away
-    └── Interrupted            exit code 130  Ctrl-C; carries the best picture so far
+    └── StoppedError                          the end of a run before its time; carries the best picture so far
+        ├── MemoryLimitError                  the run doesn't fit the memory of the device
+        ├── DivergedError                     the optimisation left the finite numbers, or ran away
+        └── Interrupted        exit code 130  Ctrl-C
 
 A message is one line. It says what is wrong, what was found, what is allowed, and how to mend it.
 """
@@ -30,6 +31,7 @@ __all__ = [
     "OutputError",
     "PhotostyleError",
     "RegionError",
+    "StoppedError",
     "UsageError",
     "WeightsError",
 ]
@@ -59,15 +61,11 @@ class WeightsError(PhotostyleError):
     """Pretrained weights are missing, altered, of the wrong kind, or can't be fetched."""
 
 
-class MemoryLimitError(PhotostyleError):
-    """The device has not enough memory for the run."""
-
-
 class OutputError(PhotostyleError):
     """A result can't be written where it should go."""
 
 
-class _PartialResultError(PhotostyleError):
+class StoppedError(PhotostyleError):
     """An error that ends a run and carries what the run had reached.
 
     Parameters
@@ -75,7 +73,7 @@ class _PartialResultError(PhotostyleError):
     message : str
         The one-line message.
     result : Result, optional
-        The best picture so far with its record; None if the run had not begun.
+        The best picture so far with its record; None if there is none.
     """
 
     def __init__(self, message: str, result: Result | None = None) -> None:
@@ -83,11 +81,15 @@ class _PartialResultError(PhotostyleError):
         self.result = result
 
 
-class DivergedError(_PartialResultError):
+class DivergedError(StoppedError):
     """The loss became NaN or infinite, or grew far beyond where it began."""
 
 
-class Interrupted(_PartialResultError):  # noqa: N818 - not a fault: the user's own wish
+class MemoryLimitError(StoppedError):
+    """The device has not enough memory for the run, or for what was left of it."""
+
+
+class Interrupted(StoppedError):  # noqa: N818 - not a fault: the user's own wish
     """The user stopped the run."""
 
     exit_code = 130

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from photostyle.features import Backbone, load_backbone
+from photostyle.features.weights import Weights
 from photostyle.images import Picture
 from photostyle.progress import Callback, Message
 from photostyle.regions.automatic import Divide
@@ -27,16 +28,17 @@ class ModelCache:
     """
 
     def __init__(self) -> None:
-        self._backbone: tuple[Any, Backbone] | None = None
+        self._backbone: tuple[dict[str, Any], Backbone] | None = None
         self._segmenter: Segmenter | None = None
         self._seeing: Backbone | None = None
 
     def backbone(self, name: str, *, offline: bool, callback: Callback, **settings: Any) -> Backbone:
         """Return what :func:`photostyle.features.load_backbone` gives for the same arguments."""
-        key = (name, tuple(settings.items()))
+        key = {"name": name, **settings}
         if self._backbone is None or self._backbone[0] != key:
+            loaded = None if self._backbone is None else _weights_of(*self._backbone, key)
             self._backbone = None  # its memory is free before the next one needs some
-            self._backbone = key, load_backbone(name, offline=offline, callback=callback, **settings)
+            self._backbone = key, load_backbone(name, loaded=loaded, offline=offline, callback=callback, **settings)
         return self._backbone[1]
 
     def segmenter(self, name: str, *, offline: bool, callback: Callback) -> Segmenter:
@@ -62,6 +64,12 @@ class ModelCache:
             return self._seeing(x)
 
         return look
+
+
+def _weights_of(key: Mapping[str, Any], backbone: Backbone, wanted: Mapping[str, Any]) -> Weights | None:
+    """Return the weights of a backbone if another one, with other layers or pooling, has the same."""
+    same = all(key.get(name) == wanted.get(name) for name in ("name", "weights", "weights_preprocessing"))
+    return backbone.weights if same else None
 
 
 def _divide(pictures: Sequence[Picture], *, segmenter: Segmenter, look: Look) -> list[LabelMasks]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photostyle.config import TransferConfig
-from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.errors import Interrupted, StoppedError, UsageError
 from photostyle.finish.contrast import auto_contrast
 from photostyle.finish.deband import deband
 from photostyle.finish.denoise import denoised
@@ -69,7 +69,7 @@ class Result:
     bit_depth : int
         The content's, 8 or 16.
     exif : bytes or None
-        The content's.
+        The content's; None if it shall be left out.
     masks : LabelMasks or None
         The content's regions, at the content's own size; None if there is only one.
     """
@@ -151,7 +151,7 @@ def transfer(
     Raises
     ------
     PhotostyleError
-        One of the tree in :mod:`photostyle.errors`. Interrupted and DivergedError carry the best result so far.
+        One of the tree in :mod:`photostyle.errors`. A StoppedError carries the best result so far.
     """
     try:
         prepared = prepare(
@@ -199,8 +199,8 @@ def run_prepared(
         raise Interrupted(f"interrupted while the result was painted{again}") from None
     if isinstance(solution.stopped, KeyboardInterrupt):
         raise Interrupted("interrupted", result) from None
-    if isinstance(solution.stopped, DivergedError):
-        raise DivergedError(str(solution.stopped), result) from None
+    if isinstance(solution.stopped, StoppedError):
+        raise type(solution.stopped)(str(solution.stopped), result) from None
     assert result is not None
     return result
 
@@ -214,7 +214,8 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
     alpha = None if content.alpha is None else resize(content.alpha, prepared.size)
     record = run_record(prepared, solution, prepared.seconds + time.monotonic() - began)
     masks = prepared.masks if len(prepared.masks.labels) > 1 else None
-    return Result(rgb, alpha, record, content.bit_depth, content.exif, masks)
+    exif = None if prepared.config.strip_metadata else content.exif
+    return Result(rgb, alpha, record, content.bit_depth, exif, masks)
 
 
 def finished(prepared: Prepared, solution: Solution, callback: Callback = ignore) -> NDArray[np.float32]:

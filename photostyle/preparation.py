@@ -18,6 +18,7 @@ from photostyle.errors import ImageError, UsageError
 from photostyle.features import Padding
 from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
+from photostyle.images.exif import tells_place
 from photostyle.images.margins import inside_margins
 from photostyle.model_cache import ModelCache
 from photostyle.progress import Callback, Message, ignore
@@ -27,10 +28,11 @@ from photostyle.regions.match import Wishes, match_labels
 from photostyle.regions.source import ContentMask, RegionSet, StyleMask, read_regions
 from photostyle.regions.tiny import TINY
 from photostyle.solvers.contrast import within_contrast
+from photostyle.solvers.estimate import check_memory
 from photostyle.solvers.field import field_space
 from photostyle.solvers.grade import maps_of_looks
 from photostyle.solvers.problem import Problem
-from photostyle.solvers.schedule import field_size, tile_size
+from photostyle.solvers.schedule import field_size, plan, tile_size
 from photostyle.torch_state import own_torch_state
 from photostyle.values import pairs
 
@@ -141,6 +143,10 @@ def prepare(
     if config.mode == "artistic":  # a scan's bright edge would be painted around the result
         styles, regions = _inside_margins(styles, regions)
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
+    if picture.exif is not None and not config.strip_metadata and tells_place(picture.exif):
+        notes.append(
+            "the content's EXIF tells where it was taken, and goes with the result; --strip-metadata leaves it out"
+        )
     if fitted != size:
         notes.append(
             f"the result is {fitted[0]}×{fitted[1]} instead of {size[0]}×{size[1]}: "
@@ -176,6 +182,8 @@ def prepare(
         layers, weights = getattr(backbone, f"{kind}_layers"), getattr(config, f"{kind}_layer_weights")
         if weights is not None and len(weights) != len(layers):
             raise UsageError(f"--{kind}-layer-weights has {len(weights)} values, but there are {len(layers)} layers")
+    if config.solver == "pixels":
+        check_memory(backbone, device, plan(config, solve_size), config, fitted)
     needs_field = config.solver != "pixels" or config.start == "affine"
     matte_size = field_size(size)
     measured = max(solve_size, matte_size) if needs_field else solve_size

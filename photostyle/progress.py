@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Callback", "Download", "Event", "Message", "Rows", "Snapshot", "Step", "ignore"]
 
@@ -69,7 +70,8 @@ class Message:
     text : str
         One line.
     kind : str
-        "note" (a decision), "warning" (something may not be as wished) or "wait" (work without steps began).
+        "note" (a decision), "warning" (something may not be as wished), "wait" (work without steps began) or "detail"
+        (for those who look into a run: it stands in the record, but isn't shown).
     """
 
     text: str

@@ -14,66 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photostyle.config import TransferConfig, option_help
+from photostyle.config import TransferConfig
 from photostyle.defaults import BY_SOLVER, RECONSTRUCTIONS
-from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.errors import Interrupted, StoppedError, UsageError
 from photostyle.features import STYLE_LAYERS
 from photostyle.features.registry import BACKBONES
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
+from photostyle.model_cache import ModelCache
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import MIN_SIDE, PictureSource, Prepared, check_side, prepare
 from photostyle.progress import Callback, Event, Message, Step, ignore
+from photostyle.reconstruction_options import CONTENT_RECONSTRUCTIONS, KINDS, LARGEST, OPTIONS
 from photostyle.report.sheet import Tile, contact_sheet
 from photostyle.solvers.schedule import tile_size
 from photostyle.torch_state import own_torch_state
 from photostyle.values import flag
 
-__all__ = ["CONTENT_RECONSTRUCTIONS", "KINDS", "OPTIONS", "Reconstruction", "reconstruct"]
+__all__ = ["Reconstruction", "reconstruct"]
 
-CONTENT_RECONSTRUCTIONS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
-"""Default layers whose content is reconstructed (Gatys et al. 2016, figure 1: their "conv1_2" is after the ReLU)."""
-
-KINDS = tuple(RECONSTRUCTIONS)
-"""What can be reconstructed: "content", "style" or "texture"."""
-
-_LARGEST = 512
 _MOST_PIXELS = 200_000_000  # the limit of read_picture
-
-
-def _told(name: str) -> str:
-    """Explain an option whose default depends on what is reconstructed."""
-    by_value: dict[float, list[str]] = {}
-    for what, defaults in RECONSTRUCTIONS.items():
-        by_value.setdefault(defaults[name], []).append(what)
-    values = ", ".join(f"{value:g} ({', '.join(kinds)})" for value, kinds in by_value.items())
-    return f"{option_help(name).partition(' Default:')[0]} Default: {values}."
-
-
-OPTIONS: dict[str, str] = {
-    "size": f"Longest side of IMAGE in pixels, as the network sees it. Default: its own, at most {_LARGEST}.",
-    "style_layer_weights": "Weight of each layer, by comma, for style and texture; they are divided by their sum. "
-    "Default: those of a transfer, equal for layers of your own and with --normalisation papers.",
-    **{name: _told(name) for name in RECONSTRUCTIONS["texture"]},
-    **{
-        name: option_help(name)
-        for name in (
-            "backbone",
-            "weights",
-            "weights_preprocessing",
-            "pooling",
-            "padding",
-            "normalisation",
-            "optimizer",
-            "learning_rate",
-            "history",
-            "schedule",
-            "seed",
-            "device",
-            "offline",
-        )
-    },
-}
-"""The fields of :class:`TransferConfig` that mean something to a reconstruction, with what they mean."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +100,8 @@ def reconstruct(
     Raises
     ------
     PhotostyleError
-        One of the tree in :mod:`photostyle.errors`. Interrupted and DivergedError carry the best result so far of what
-        was in work.
+        One of the tree in :mod:`photostyle.errors`. A StoppedError carries the best result so far of what was
+        in work.
     """
     if what not in KINDS:
         raise UsageError(f"what to reconstruct is {what!r}, but must be one of: {', '.join(KINDS)}")
@@ -154,15 +113,18 @@ def reconstruct(
         callback(Message(note))
     source, canvas, config = _sources(what, picture, output_size, config)
     results: dict[str, Result] = {}
+    models = ModelCache()
     try:
         # All layers at once, only to find out before the work whether something is wrong.
-        size = _prepare(source, canvas, config, what, list(dict.fromkeys(sum(sets.values(), ()))), callback).size
+        size = _prepare(
+            source, canvas, config, what, list(dict.fromkeys(sum(sets.values(), ()))), models, callback
+        ).size
         for number, (name, chosen) in enumerate(sets.items(), 1):
             callback(Message(f"{name} ({number} of {len(sets)})", "wait"))
-            prepared = _prepare(source, canvas, config, what, chosen, ignore)
+            prepared = _prepare(source, canvas, config, what, chosen, models, ignore)
             try:
                 results[name] = run_prepared(prepared, callback=_named(name, callback))
-            except (Interrupted, DivergedError) as stop:
+            except StoppedError as stop:
                 if stop.result is not None:
                     on_result(name, stop.result)
                 raise
@@ -247,7 +209,7 @@ def _sources(
     The picture is enlarged where that is asked for, which a transfer doesn't do with its style. In the content's place
     is the picture itself; style and textures take no more from that than its size.
     """
-    seen = fit_longest_side(picture.size, config.size or min(_LARGEST, max(picture.size)))
+    seen = fit_longest_side(picture.size, config.size or min(LARGEST, max(picture.size)))
     check_side(picture, seen)
     source = replace(picture, rgb=resize(picture.rgb, seen)) if max(seen) > max(picture.size) else picture
     if output_size is None or what != "texture":
@@ -263,6 +225,7 @@ def _prepare(
     config: TransferConfig,
     what: str,
     layers: Sequence[str],
+    models: ModelCache,
     callback: Callback,
 ) -> Prepared:
     """Prepare the transfer from noise to a picture's features at some layers."""
@@ -273,7 +236,7 @@ def _prepare(
         style_layers=tuple(layers),
         style_layer_weights=None if weights is None else weights[: len(layers)],
     )
-    prepared = prepare(canvas, picture.rgb, config=chosen, callback=callback)
+    prepared = prepare(canvas, picture.rgb, config=chosen, models=models, callback=callback)
     name = picture.name if what == "content" else "white noise"
     return replace(
         prepared,

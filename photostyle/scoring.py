@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from photostyle.errors import ImageError, UsageError
 from photostyle.images import Picture, read_picture
@@ -111,7 +111,10 @@ def _as_drawn(masks: LabelMasks, source: object) -> LabelMasks:
         return masks
     height, width = masks.masks.shape[1:]
     with Image.open(source) as image:
-        rgb = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.NEAREST), dtype=np.int32)
+        rgb = np.asarray(
+            ImageOps.exif_transpose(image).convert("RGB").resize((width, height), Image.Resampling.NEAREST),
+            dtype=np.int32,
+        )
     distances = np.stack([np.square(rgb - color).sum(-1) for color in COMMON_COLORS.values()])
     nearest = distances.argmin(0)
     present = np.unique(nearest)

@@ -11,6 +11,7 @@ from typing import Any
 from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, Interrupted, PhotostyleError, UsageError
 from photostyle.images import fit_longest_side, resize
+from photostyle.model_cache import ModelCache
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare, with_options
 from photostyle.progress import Callback, Event, Message, ignore
@@ -150,9 +151,9 @@ class _Preparation:
     def __init__(
         self, inputs: Mapping[str, Any], base: TransferConfig, first: TransferConfig, callback: Callback
     ) -> None:
-        self.inputs, self.callback = inputs, callback
+        self.inputs, self.callback = {**inputs, "models": ModelCache()}, callback
         try:
-            self.base = prepare(**inputs, config=base, callback=self.callback)
+            self.base = prepare(**self.inputs, config=base, callback=self.callback)
         except UsageError as error:
             if _prepared_alike(base, first):  # the mistake is no matter of what is varied
                 raise

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
-
 from photostyle.config import TransferConfig
 from photostyle.errors import UsageError
 
@@ -25,6 +23,7 @@ _FIXED = {
     "size": "all cells are measured by one objective, at one size",
     "device": "it changes where is computed, not what",
     "offline": "it changes no picture",
+    "strip_metadata": "it changes no picture",
     "snapshots": "a sweep keeps no snapshots",
     "snapshot_every": "a sweep keeps no snapshots",
     "checkpoint_every": "a sweep keeps no checkpoints",
@@ -133,6 +132,8 @@ def file_name(number: int, count: int, values: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """Turn numpy's numbers, paths and lists into what a config holds."""
+    import numpy as np
+
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from photostyle.features.registry import PREPROCESSINGS, layer_names
 from photostyle.features.vgg import VGG
-from photostyle.features.weights import Weights
+from photostyle.features.weights import Weights, load_weights
 from photostyle.objective.total import Evaluation
 from photostyle.progress import Event, Message, Snapshot, Step
 
@@ -198,3 +199,15 @@ def png_header(path: Path, width: int, height: int) -> Path:
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
+
+
+def count_weights(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note from now on each file of weights that is loaded."""
+    loaded: list[str] = []
+
+    def load(name: str, **more: Any) -> Weights:
+        loaded.append(name)
+        return load_weights(name, **more)
+
+    monkeypatch.setattr("photostyle.features.load_weights", load)
+    return loaded

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ from photostyle.batches.engine import Lost, Report, default_threads
 from photostyle.batches.inputs import Hashes
 from photostyle.batches.interrupts import deferred_interrupt
 from photostyle.batches.journal import JOURNAL, Journal, alone, read_journal
-from photostyle.batches.local_engine import LocalEngine
+from photostyle.batches.local_engine import LocalEngine, _serve
 from photostyle.batches.run import MOST_LOSSES, Outcome, run_batch
 from photostyle.batches.task import Failed, Finished, Worker, make_task
 from photostyle.errors import OutputError, PhotostyleError
@@ -364,6 +366,26 @@ def test_workers_that_are_killed_at_their_start_are_started_again(folder, monkey
     monkeypatch.setattr("photostyle.batches.local_engine._serve", die)
     with pytest.raises(PhotostyleError, match="workers can't be started: 5 in a row was killed by SIGKILL at"):
         run_here(jobs_file(folder))
+
+
+def serve_with_a_full_disk(pipe: Connection, folder: str) -> None:
+    """Do a worker's work; the first file that it keeps finds no room."""
+    real, left = Path.write_bytes, [OSError(errno.ENOSPC, "No space left on device")]
+
+    def write(path: Path, data: bytes) -> int:
+        if left:
+            raise left.pop()
+        return real(path, data)
+
+    Path.write_bytes = write  # type: ignore[method-assign]
+    _serve(pipe, folder)
+
+
+def test_a_disk_that_was_full_once_costs_one_try(folder, monkeypatch):
+    monkeypatch.setattr("photostyle.batches.local_engine._serve", serve_with_a_full_disk)
+    outcomes = run_here(jobs_file(folder))
+    assert statuses(outcomes) == ["done"] * 4
+    assert [outcome.tries for outcome in outcomes] == [2, 1, 1, 1]
 
 
 def wait_for(journal: Path, kind: str, count: int) -> Iterator[None]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from photostyle.errors import UsageError, WeightsError
 from photostyle.features import load_backbone
-from photostyle.features.classifier import Classifier
+from photostyle.features.classifier import Classifier, _average_pooling
 from photostyle.features.download import digits_in
 from photostyle.progress import Message
 
@@ -54,7 +54,7 @@ def prepared(x, preprocessing="torchvision"):
 
 def by_hand(resnet, x, pooling):
     """The start of a ResNet, step by step."""
-    pool = nn.AvgPool2d(3, 2, 1) if pooling == "average" else nn.MaxPool2d(3, 2, 1)
+    pool = nn.AvgPool2d(3, 2, 1, count_include_pad=False) if pooling == "average" else nn.MaxPool2d(3, 2, 1)
     stem = resnet.bn1(resnet.conv1(x))
     after = stem.clamp_min(0)
     pooled = pool(after)
@@ -88,6 +88,12 @@ def test_average_pooling_takes_the_place_of_max_pooling(file):
     maximum = Classifier("resnet18", ["maxpool"], file, "max")
     assert any(isinstance(module, nn.MaxPool2d) for module in maximum.modules())
     assert (maximum(picture())["maxpool"] - average(picture())["maxpool"]).min() >= 0
+
+
+def test_average_pooling_draws_no_rim():
+    model = nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(2, 2, ceil_mode=True))
+    _average_pooling(model)
+    assert torch.equal(model(torch.ones(1, 1, 10, 10)), torch.ones(1, 1, 3, 3))
 
 
 def test_a_response_before_a_relu_is_not_overwritten(file):

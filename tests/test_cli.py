@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from cli_helpers import PREFIX, Workshop
+from helpers import halves, indexed_mask
 from PIL import Image
 
 from photostyle import __version__
@@ -85,6 +86,17 @@ def test_decisions_are_told_on_standard_error(shop):
     assert outcome.out == ""
     assert "'castle'" in outcome.err
     assert [note for note in _record(shop)["notes"] if "'castle'" in note]
+
+
+def test_what_is_too_small_for_a_layer_stands_in_the_record_alone(shop):
+    array = halves()
+    array[20:24, 20:25] = 2
+    for path in (shop.content_mask, shop.style_mask):
+        indexed_mask(path, {0: "sky", 1: "land", 2: "dot"}, array)
+    outcome = shop.transfer(*shop.masks, "--size", 44)
+    assert outcome.code == 0
+    (note,) = [note for note in _record(shop)["notes"] if "left out of relu2_1" in note]
+    assert note not in outcome.err
 
 
 def test_same_arguments_same_bytes(shop):
@@ -317,6 +329,18 @@ def test_compare_writes_a_sheet_curves_numbers_and_the_variants(shop):
             image.load()
             assert (image.size == (64, 48)) == (path.name not in ("sheet.png", "losses.png"))
     assert (folder / "segmented.png").read_bytes() != (folder / "unsegmented.png").read_bytes()
+
+
+def test_an_interrupted_comparison_tells_what_is_kept(shop, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    folder = shop.output.parent / "pair"
+    monkeypatch.setattr("photostyle.comparison.loss_curves", stop)
+    outcome = shop.compare(folder, *shop.masks, "--quiet")
+    assert outcome.code == 130
+    assert outcome.error == f"interrupted; finished in {folder}: segmented.png, unsegmented.png"
+    assert sorted(path.name for path in folder.iterdir()) == ["segmented.png", "unsegmented.png"]
 
 
 def test_compare_of_pixels_in_photo_mode_has_each_also_without_the_matting_laplacian(shop):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from cli_helpers import Workshop
 from helpers import halves, indexed_mask, png_header, save
+from PIL import Image
 
 from photostyle.features.vgg import VGG
 from photostyle.features.weights import fetch_model
@@ -427,6 +429,31 @@ def test_not_enough_memory(shop, monkeypatch, kind):
     error = shop.refused(1, *shop.arguments("--quiet"))
     assert "64×48" in error
     assert "smaller --size" in error
+
+
+def test_not_enough_memory_for_the_last_level(shop, monkeypatch):
+    """A network that sees no more than 128 pixels: the level of that size is finished, and kept."""
+    real = VGG.forward
+
+    def forward(self, x):
+        if max(x.shape[2:]) > 128:
+            raise MemoryError
+        return real(self, x)
+
+    monkeypatch.setattr(VGG, "forward", forward)
+    more = ("--schedule", "coarse-to-fine", "--size", 256, "--iterations", 8)
+    outcome = shop.transfer(*more, "--quiet")
+    assert outcome.code == 1
+    done = json.loads(shop.output.with_suffix(".record.json").read_text())["losses"]["iteration"]
+    assert outcome.error == (
+        f"the memory of cpu doesn't suffice for 256×192: pass a smaller --size; the best picture after {done} of 8 "
+        f"iterations is in {shop.output}; go on with --resume, with more memory"
+    )
+    with Image.open(shop.output) as image:
+        assert image.size == (256, 192)
+    monkeypatch.setattr(VGG, "forward", real)
+    assert shop.transfer(*more, "--resume").code == 0
+    assert shop.results() == ["result.png", "result.record.json"]
 
 
 def test_loss_that_is_not_finite(shop, monkeypatch):

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import LAYERS, TERMS, Log, halves, image, indexed_mask, tiny_weights
+from helpers import LAYERS, TERMS, Log, count_weights, halves, image, indexed_mask, tiny_weights
 from measure_helpers import quick_scores
 
 import photostyle
@@ -230,6 +230,16 @@ def test_an_interrupted_comparison_carries_what_was_reached(inputs, masks):
     assert len(caught.value.result.record["history"]) == 2
 
 
+@pytest.mark.parametrize("place", ["prepare", "_ruler", "loss_curves"])
+def test_a_comparison_interrupted_between_runs_is_an_error_of_ours(inputs, masks, monkeypatch, place):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, place, stop)
+    with pytest.raises(Interrupted, match="interrupted"):
+        photostyle.compare(**inputs, **masks)
+
+
 def test_a_comparison_whose_start_is_the_minimum(inputs):
     """Content as its own style, without a regulariser: no iteration lowers the loss, and that is no error."""
     same = inputs | {"style": inputs["content"], "tv_weight": 0.0}
@@ -238,6 +248,12 @@ def test_a_comparison_whose_start_is_the_minimum(inputs):
     for result in comparison.results.values():
         assert np.abs(result.rgb - content).max() < 1 / 255
     is_picture(comparison.curves)
+
+
+def test_the_network_is_loaded_once(inputs, masks, monkeypatch):
+    loaded = count_weights(monkeypatch)
+    photostyle.compare(**inputs, **masks)
+    assert loaded == [inputs["weights"]]
 
 
 def test_it_never_prints(inputs, masks, capfd):

@@ -19,6 +19,7 @@ from PIL import Image, ImageCms
 
 from photostyle.errors import ImageError
 from photostyle.images import read_picture
+from photostyle.images.exif import tells_place
 from photostyle.images.profiles import srgb_profile
 
 RNG = np.random.default_rng(7)
@@ -363,6 +364,16 @@ def test_exif_orientation(tmp_path, orientation):
     np.testing.assert_array_equal(as16(picture.rgb), RGB16)
     kept.load(picture.exif)
     assert kept[271] == "Me"
+
+
+def test_the_colour_space_of_exif_is_that_of_what_was_read(tmp_path):
+    exif = Image.Exif()
+    exif[34665] = {40961: 65535}  # not calibrated: a profile tells, and the picture is sRGB once it was heeded
+    picture = read_picture(save(tmp_path / "a.png", Image.fromarray(RGB8), exif=exif.tobytes()))
+    kept = Image.Exif()
+    kept.load(picture.exif)
+    assert kept.get_ifd(34665)[40961] == 1
+    assert not tells_place(picture.exif)
 
 
 def test_impossible_orientation_and_broken_exif_are_no_obstacle(tmp_path):

@@ -133,6 +133,25 @@ def test_where_the_slope_lies_no_step_is_taken():
     assert len(objective.points) - before == module._MAX_TRIALS
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_trial_that_is_not_finite_went_too_far(bad):
+    """Beyond 0.9 the loss isn't finite, and the first step leads to 3."""
+    objective = Counted(lambda x: ((x - 0.8).square() + torch.where(x > 0.9, bad, 0.0)).sum())
+    x = torch.zeros(1, dtype=torch.float64)
+    path, _ = minimise(LBFGS(learning_rate=300.0), objective, x, 20)
+    assert objective.points[1].item() == pytest.approx(3.0)
+    assert path[-1][0].item() == pytest.approx(0.8, abs=1e-6)
+    assert all(math.isfinite(at.total) for _, at in path)
+
+
+def test_where_no_trial_is_finite_the_last_one_that_is_not_is_returned():
+    objective = Counted(lambda x: x.square().sum() if (x == 1).all() else x.sum() * math.nan)
+    x = torch.ones(3)
+    found = LBFGS().step(x, objective(x), objective)
+    assert found is not None
+    assert math.isnan(found[1].total)
+
+
 def test_a_stale_history_is_thrown_away_before_giving_up():
     """Pairs of another objective give a useless direction; then the steepest descent is tried."""
     _, _, objective = quadratic()

@@ -18,6 +18,7 @@ from photostyle.errors import (
     DivergedError,
     ImageError,
     Interrupted,
+    MemoryLimitError,
     OutputError,
     PhotostyleError,
     RegionError,
@@ -345,6 +346,28 @@ def test_resume_with_other_options_or_pictures_is_refused(transfer, tmp_path):
     assert checkpoint.read_bytes() == before
     bystanders = {"snapshot_every": 1, "checkpoint_every": 2, "offline": True}
     transfer(iterations=5, checkpoint=checkpoint, resume=True, **bystanders)
+
+
+def test_what_does_not_fit_is_refused_before_pictures_of_its_size_are_made(transfer, monkeypatch):
+    monkeypatch.setattr("photostyle.solvers.estimate.available_memory", lambda _device: 1e9)
+    monkeypatch.setattr("photostyle.preparation.resize", never := lambda *_: pytest.fail("a picture is made"))
+    monkeypatch.setattr("photostyle.regions.labels.LabelMasks.resized", never)
+    with pytest.raises(MemoryLimitError, match="20000×15000 needs about"):
+        transfer(size=20_000)
+
+
+def test_where_a_content_was_taken_is_told_and_can_be_left_out(transfer, tmp_path):
+    exif = Image.Exif()
+    exif[34853] = {1: "N", 2: (48.0, 30.0, 0.0)}
+    path = tmp_path / "here.jpg"
+    image().save(path, exif=exif)
+    note = "the content's EXIF tells where it was taken, and goes with the result; --strip-metadata leaves it out"
+    for strip in (False, True):
+        result = transfer(content=path, strip_metadata=strip)
+        assert (note in result.record["notes"]) is not strip
+        result.save(tmp_path / f"{strip}.jpg")
+        with Image.open(tmp_path / f"{strip}.jpg") as saved:
+            assert bool(saved.getexif().get_ifd(34853)) is not strip
 
 
 def test_resume_with_other_weights_is_refused(transfer, tmp_path, weights):

@@ -14,7 +14,7 @@ from photostyle.apps import screen
 from photostyle.apps.files import record_path
 from photostyle.features.vgg import VGG
 from photostyle.progress import Step
-from photostyle.reconstruction import OPTIONS
+from photostyle.reconstruction_options import OPTIONS
 
 FORWARD = VGG.forward
 

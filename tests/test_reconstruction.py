@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers import Log, image, picture
+from helpers import Log, count_weights, image, picture
 
 import photostyle
 from photostyle.config import TransferConfig, resolve
@@ -18,7 +18,7 @@ from photostyle.images import resize
 from photostyle.objective.tv import total_variation
 from photostyle.pipeline import prepare
 from photostyle.progress import Message
-from photostyle.reconstruction import OPTIONS
+from photostyle.reconstruction_options import OPTIONS
 from photostyle.solvers.problem import build_stage
 from photostyle.solvers.schedule import Stage, plan, tile_size
 
@@ -58,6 +58,12 @@ def test_every_reconstruction_comes_nearer(options, what):
         assert history[-1][what] < 0.3 * history[0][what]
         assert result.rgb.shape == (48, 64, 3)
         assert set(history[0]) & {"content", "style"} == {what}
+
+
+def test_the_network_is_loaded_once(options, monkeypatch):
+    loaded = count_weights(monkeypatch)
+    photostyle.reconstruct(image(), layers=LAYERS, **options)
+    assert loaded == [options["weights"]]
 
 
 def test_content_is_reconstructed_from_one_layer_and_style_from_growing_sets(options):

@@ -206,7 +206,9 @@ def test_the_fingerprint_changes_with_each_option_that_matters(prepared, inputs,
 
 
 @pytest.mark.parametrize(
-    "options", [{"snapshots": (2,)}, {"snapshot_every": 2}, {"checkpoint_every": 1}, {"offline": True}], ids=str
+    "options",
+    [{"snapshots": (2,)}, {"snapshot_every": 2}, {"checkpoint_every": 1}, {"offline": True}, {"strip_metadata": True}],
+    ids=str,
 )
 def test_the_fingerprint_ignores_what_does_not(prepared, inputs, options):
     assert fingerprint(prepare(**inputs | options)) == fingerprint(prepared)

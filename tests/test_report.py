@@ -194,6 +194,39 @@ def test_inputs_that_are_gone_are_named(shop):
     assert "the result" in run.missing
 
 
+def test_a_label_map_is_all_that_is_left(shop):
+    assert shop.transfer(*shop.masks).code == 0
+    for path in (shop.content, shop.style, shop.output):
+        path.unlink()
+    (run,) = find_runs(shop.output.parent)
+    assert [shot.title for shot in run.shots] == ["regions"]
+    assert len(store(html_page([run], title="a"))) == 1
+
+
+def test_a_picture_of_another_size_is_another_picture(shop):
+    assert shop.transfer().code == 0
+    assert shop.compare(shop.output.parent / "pair", *shop.masks).code == 0
+    for path in (shop.content, shop.output, shop.output.parent / "pair" / "segmented.png"):
+        save(path, height=40)
+    save(shop.style, height=90, width=80)
+    pair, run = find_runs(shop.output.parent)
+    another = "of 64×48 (what is there has another size)"
+    assert run.missing == (f"content: {shop.content} {another}", f"the result {another}")
+    assert pair.missing == (f"content: {shop.content} {another}", f"segmented.png {another}")
+    assert [shot.title for shot in run.shots] == ["style"], "which may have had margins"
+    save(shop.output.with_name("content.png"))
+    assert find_runs(shop.output.parent)[1].shots[0].path == shop.output.with_name("content.png")
+
+
+def test_a_content_that_stands_upright_by_its_exif_is_found(shop):
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.open(shop.content).save(shop.content, exif=exif)
+    assert shop.transfer().code == 0
+    (run,) = find_runs(shop.output.parent)
+    assert run.missing == ()
+
+
 def test_inputs_are_found_beside_the_record_too(shop):
     assert shop.transfer().code == 0
     shop.content.rename(shop.output.with_name("content.png"))

@@ -397,6 +397,36 @@ def test_a_gradient_that_becomes_nan_counts_too(problem, monkeypatch):
     assert solution.image is None, "nothing was reached"
 
 
+def test_a_single_trial_that_is_not_finite_does_not_end_a_run(problem, monkeypatch):
+    original, calls = Objective.__call__, [0]
+
+    def failing(self, x):
+        calls[0] += 1
+        at = original(self, x)
+        return Evaluation(math.nan, at.gradient * math.nan, at.losses) if calls[0] == 5 else at
+
+    monkeypatch.setattr(Objective, "__call__", failing)
+    solution, _ = run(problem, [Stage("style", LARGE, 8)])
+    assert solution.stopped is None
+    assert len(solution.history) == 8
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 1.5])
+def test_where_a_level_will_settle_is_foreseen(power):
+    """Losses that fall as a power of the iterations to a limit: half-way it is known within a half."""
+    totals = [1 + 20 * (1 + n) ** -power for n in range(400)]
+
+    def at(iteration):
+        x = torch.zeros(1)
+        return LevelState(x, x, iteration=iteration, recent=totals[max(0, iteration - 10) : iteration + 1])
+
+    end = next(n for n in range(400) if at(n).settled(0.03))
+    assert at(end // 2).expected_end(400, 0.03) == pytest.approx(end, rel=0.5)
+    assert at(end).expected_end(400, 0.03) == end
+    assert at(5).expected_end(400, 0.03) == 200
+    assert at(5).expected_end(400, 0.0) == 400
+
+
 def test_adam_with_a_huge_learning_rate_runs_away(problem):
     stage = Stage("style", LARGE, 30)
     solution, _ = run(problem, [stage], optimizer="adam", learning_rate=1000.0, start="mix")

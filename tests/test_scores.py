@@ -16,6 +16,7 @@ from photostyle.apps.cli import app
 from photostyle.errors import ImageError, RegionError, UsageError
 from photostyle.images import read_picture, resize
 from photostyle.measure import SCORES
+from photostyle.regions.labelmap import read_label_map
 from photostyle.regions.labels import LabelMasks
 from photostyle.scoring import _as_drawn, score
 
@@ -102,6 +103,19 @@ def test_colours_are_those_of_brute_force(masks):
     whole, halfway = score(content, style, [np.sort(style, axis=1), half])
     assert whole["color"] == pytest.approx(0, abs=0.02)
     assert halfway["color"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_map_that_stands_upright_by_its_exif(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6  # turned clockwise to be looked at
+    stored = np.zeros((60, 40, 3), np.uint8)
+    stored[:, :10] = (0, 0, 255)
+    Image.fromarray(stored).save(tmp_path / "map.png", exif=exif)
+    read = read_label_map(tmp_path / "map.png", size=(60, 40), picture="a")
+    drawn = _as_drawn(read, tmp_path / "map.png")
+    assert set(drawn.labels) == set(read.labels)
+    for label, mask in zip(drawn.labels, drawn.masks, strict=True):
+        np.testing.assert_array_equal(mask, read.masks[read.labels.index(label)])
 
 
 def test_labels_in_common_count_only(masks, tmp_path):

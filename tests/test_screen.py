@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import threading
 
@@ -19,21 +20,24 @@ def terminal(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
-def screen_on(*, is_terminal, quiet=False):
+def screen_on(*, is_terminal, quiet=False, width=140):
     screen = Screen(quiet=quiet)
     screen.console = Console(
         file=io.StringIO(),
         force_terminal=is_terminal,
         force_interactive=is_terminal,
-        width=140,
+        width=width,
         color_system=None,
         soft_wrap=screen.console.soft_wrap,
     )
     return screen
 
 
+LOSSES = {"content": 0.25, "total": 1.5}
+
+
 def step(iteration, iterations=40, remaining=75.0):
-    return Step("style", (64, 48), iteration, iterations, {"content": 0.25, "total": 1.5}, 3.0, remaining)
+    return Step("style", (64, 48), iteration, iterations, LOSSES, 3.0, remaining)
 
 
 def shown(screen):
@@ -50,6 +54,35 @@ def test_steps_on_a_terminal_are_a_bar():
     for word in ("style 64×48", "7/40", "8/40", "content 0.25", "total 1.5", "1:15 left", "1:02:05 left"):
         assert word in shown(screen)
     assert screen.progress is None
+
+
+@pytest.mark.parametrize(
+    ("width", "told"), [(140, {"content", "total", "left"}), (80, {"total", "left"}), (60, {"left"})]
+)
+def test_where_there_is_little_room_losses_are_left_out_and_not_the_bar(width, told, monkeypatch):
+    names = ("content", "style", "tv", "edge", "color", "total")
+    monkeypatch.setitem(globals(), "LOSSES", dict.fromkeys(names, 0.01234))
+    with screen_on(is_terminal=True, width=width) as screen:
+        screen(step(107, iterations=300))
+        screen.progress.refresh()
+    assert {word for word in ("content", "total", "left") if word in shown(screen)} == told
+    (line,) = {line for line in re.split(r"\x1b\[2K|[\r\n]", shown(screen)) if "107/300" in line}
+    assert line.startswith("style 64×48 ━━━━━━━")
+    assert len(line.rstrip()) <= width
+    assert "1:15 left" in line
+
+
+def test_that_a_run_begins_is_shown_until_its_first_step():
+    screen = screen_on(is_terminal=True)
+    with screen, gentle_interrupt(screen) as gate:
+        assert screen.status is not None
+        gate(Message("a decision"))
+        gate(step(1))
+        assert screen.status is None
+        assert screen.progress is not None
+    assert "preparing" in shown(screen)
+    with screen_on(is_terminal=True, quiet=True) as screen, gentle_interrupt(screen):
+        assert screen.status is None
 
 
 def test_downloads_on_a_terminal_are_a_bar_of_bytes():
@@ -80,6 +113,7 @@ def test_messages_are_lines_everywhere():
             screen(Message("a decision on [red]labels[/red]"))
             screen(Message("not as wished", "warning"))
             screen(Message("fetching", "wait"))
+            screen(Message("for the record", "detail"))
             screen(Message(300 * "x"))
         lines = shown(screen).splitlines()
         assert lines == ["a decision on [red]labels[/red]", "warning: not as wished", "… fetching", 300 * "x"]

@@ -26,7 +26,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 320
 
 ROWS = [
-    {"errors", "values", "defaults", "checks", "config", "variations", "progress", "_version"},
+    {
+        "errors",
+        "values",
+        "defaults",
+        "checks",
+        "config",
+        "variations",
+        "reconstruction_options",
+        "progress",
+        "_version",
+    },
     {"images"},
     {"features", "regions"},
     {"objective"},
@@ -51,6 +61,7 @@ SEEN_BY_APPS = {
     "pipeline",
     "comparison",
     "reconstruction",
+    "reconstruction_options",
     "reporting",
     "scoring",
     "segmenting",

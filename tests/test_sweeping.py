@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import LAYERS, Log, halves, image, indexed_mask, tiny_weights
+from helpers import LAYERS, Log, count_weights, halves, image, indexed_mask, tiny_weights
 
 import photostyle
 from photostyle import sweeping as module
@@ -365,8 +365,15 @@ def test_base_options_that_need_what_is_varied(inputs, monkeypatch):
     assert [cell.status for cell in found.cells] == ["ok", "ok"]
 
 
+def test_the_network_is_loaded_once(inputs, monkeypatch):
+    loaded = count_weights(monkeypatch)
+    layers = [("relu1_1",), ("relu2_1",)]
+    photostyle.sweep(**inputs, vary={"style_layers": layers, "pooling": ["average", "max"]})
+    assert loaded == [inputs["weights"]]
+
+
 def test_every_other_option_can_be_varied():
-    fixed = {"size", "device", "offline", "snapshots", "snapshot_every", "checkpoint_every"}
+    fixed = {"size", "device", "offline", "strip_metadata", "snapshots", "snapshot_every", "checkpoint_every"}
     for name in TransferConfig.__dataclass_fields__:
         if name in fixed:
             with pytest.raises(UsageError):

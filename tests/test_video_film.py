@@ -17,8 +17,9 @@ from photostyle.config import TransferConfig
 from photostyle.errors import ImageError, Interrupted, OutputError, RegionError, UsageError
 from photostyle.progress import Step
 from photostyle.regions.labels import LabelMasks
-from photostyle.video import VideoOptions, stylize_video
+from photostyle.video import VideoOptions
 from photostyle.video.artistic import moved, temporal_loss
+from photostyle.video.film import stylize_video
 from photostyle.video.footage import open_footage
 from photostyle.video.work import work_folder
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from helpers import picture
@@ -9,7 +11,8 @@ from video_helpers import panned
 
 from photostyle.video.flicker import flicker
 from photostyle.video.flow import composed, consistent, explained, optical_flow, warped
-from photostyle.video.tracking import carried_masks, present
+from photostyle.video.shots import plan_shots
+from photostyle.video.tracking import carried_masks, present, tracked
 
 INNER = np.s_[8:-8, 12:-12]
 
@@ -118,6 +121,28 @@ def test_a_label_that_appears_fades_in():
     last[1] = 1
     shares = [float(masks[1].mean()) for masks in carried_masks(frames, first, last)]
     np.testing.assert_allclose(shares, [0, 0.25, 0.5, 0.75, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("begin", [0, 7])
+def test_frames_are_decoded_twice_however_many_intervals_there_are(begin):
+    frames, decoded = panned(25), []
+
+    def read(start, stop):
+        for number, frame in enumerate(frames[:stop]):
+            decoded.append(number)
+            if number >= start:
+                yield frame
+
+    shots = [*plan_shots([0.0] * 13, 3), *plan_shots([0.0], 3, 13), *plan_shots([0.0] * 11, 3, 14)]
+    intervals = [interval for shot in shots for interval in shot.intervals]
+    masks = {key: np.full((2, 48, 64), 0.5, np.float32) for shot in shots for key in shot.keys}
+    reel = SimpleNamespace(labels=("a", "b"), masks=masks, small=(64, 48))
+    found = list(tracked(SimpleNamespace(read=read), reel, intervals, begin))
+    assert [each.number for each in found] == list(range(begin, 25))
+    for each in found:
+        np.testing.assert_array_equal(each.frame, frames[each.number])
+        np.testing.assert_allclose(each.masks, 0.5, atol=1e-6)
+    assert len(decoded) == 50
 
 
 def test_only_regions_that_are_there_are_kept():

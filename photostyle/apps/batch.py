@@ -6,20 +6,18 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from photostyle._version import __version__
 from photostyle.apps.arguments import JsonOption, OverwriteOption, QuietOption
-from photostyle.apps.batch_screen import BatchScreen
-from photostyle.apps.files import write_json
-from photostyle.batches import Outcome, Plan, plan_batch, read_batch, run_batch
-from photostyle.batches.engine import Engine, default_threads
-from photostyle.batches.journal import JOURNAL, alone
-from photostyle.batches.local_engine import LocalEngine
 from photostyle.errors import Interrupted, PhotostyleError, UsageError
 from photostyle.variations import value_text
+
+if TYPE_CHECKING:
+    from photostyle.batches import Outcome, Plan
+    from photostyle.batches.engine import Engine
 
 __all__ = ["SUMMARY", "batch_command"]
 
@@ -68,6 +66,13 @@ def batch_command(
     quiet: QuietOption = False,
 ) -> None:
     """Run the jobs of a YAML file; run it again to go on where it ended, with all that is finished kept."""
+    from photostyle.apps.batch_screen import BatchScreen
+    from photostyle.apps.files import write_json
+    from photostyle.batches import plan_batch, read_batch, run_batch
+    from photostyle.batches.engine import default_threads
+    from photostyle.batches.journal import JOURNAL, alone
+    from photostyle.batches.local_engine import LocalEngine
+
     if engine not in ("local", "ray"):
         raise UsageError(f"--engine is {engine!r}, but must be one of: local, ray")
     if address is not None and engine != "ray":

@@ -1,11 +1,14 @@
-"""The command line: ``photostyle transfer | compare | sweep | batch | video | report | serve | …``."""
+"""The command line: ``photostyle transfer | compare | sweep | batch | video | report | serve | …``.
+
+Commands import what needs torch, which takes seconds, only when they run: help and completion come at once.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,32 +27,30 @@ from photostyle.apps.arguments import (
     parse_map,
 )
 from photostyle.apps.batch import batch_command
-from photostyle.apps.files import (
-    check_free,
-    checkpoint_path,
-    record_path,
-    regions_paths,
-    result_folder,
-    save_result,
-    snapshot_path,
-    write_json,
-)
 from photostyle.apps.models import models_app
 from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.reconstruct import reconstruct_command
 from photostyle.apps.report import report_command
 from photostyle.apps.score import score_command
-from photostyle.apps.score_table import score_table
-from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.apps.segment import segment_command
 from photostyle.apps.serve import serve_command
 from photostyle.apps.sweep import sweep_command
 from photostyle.apps.video import video_command
-from photostyle.comparison import compare
 from photostyle.config import TransferConfig, resolve
-from photostyle.errors import DivergedError, Interrupted, OutputError, PhotostyleError, UsageError
-from photostyle.pipeline import Result, check_writable, transfer, write_picture
+from photostyle.errors import (
+    DivergedError,
+    Interrupted,
+    MemoryLimitError,
+    OutputError,
+    PhotostyleError,
+    StoppedError,
+    UsageError,
+)
 from photostyle.progress import Event, Message, Snapshot
+
+if TYPE_CHECKING:
+    from photostyle.pipeline import Result
 
 __all__ = ["app", "main"]
 
@@ -57,7 +58,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Style transfer by optimisation, with regions and photorealism.",
 )
@@ -107,6 +108,18 @@ def transfer_command(
     **options: Any,
 ) -> None:
     """Give CONTENT the style of STYLE and write it to OUT."""
+    with loading(quiet):
+        from photostyle.apps.files import (
+            check_free,
+            checkpoint_path,
+            record_path,
+            regions_paths,
+            save_result,
+            snapshot_path,
+            told_kept,
+        )
+        from photostyle.pipeline import check_writable, transfer, write_picture
+
     config = config_from(options)
     check_writable(output, overwrite=overwrite or resume)
     snapshots = {number: snapshot_path(output, number) for number in _snapshot_numbers(config)}
@@ -135,10 +148,9 @@ def transfer_command(
                 config=config,
                 callback=on_event,
             )
-        except (Interrupted, DivergedError) as stop:
+        except StoppedError as stop:
             if stop.result is None:
-                nothing = "" if checkpoint.exists() else " before there was anything to keep"
-                raise type(stop)(f"{stop}{nothing}") from None
+                raise type(stop)(f"{stop}{'' if checkpoint.exists() else told_kept(stop, [])}") from None
             save_result(stop.result, output, overwrite=replace)
             raise type(stop)(f"{stop}; {_kept(stop, output, checkpoint)}", stop.result) from None
     save_result(result, output, overwrite=replace)
@@ -148,13 +160,13 @@ def transfer_command(
         typer.echo(json.dumps(result.record, ensure_ascii=False))
 
 
-def _kept(stop: Interrupted | DivergedError, output: Path, checkpoint: Path) -> str:
+def _kept(stop: StoppedError, output: Path, checkpoint: Path) -> str:
     assert stop.result is not None
     done = stop.result.record["losses"]["iteration"]
     whole = stop.result.record["config"]["iterations"]
     text = f"the best picture after {done} of {whole} iterations is in {output}"
-    if isinstance(stop, Interrupted) and checkpoint.exists():
-        text += "; go on with --resume"
+    if not isinstance(stop, DivergedError) and checkpoint.exists():
+        text += "; go on with --resume" + (", with more memory" if isinstance(stop, MemoryLimitError) else "")
     return text
 
 
@@ -183,21 +195,32 @@ def compare_command(
     **options: Any,
 ) -> None:
     """Run with and without regions, side by side, with scores (photo mode's pixels: also the style stage alone)."""
+    with loading(quiet):
+        from photostyle.apps.files import result_folder, told_kept, write_json
+        from photostyle.apps.score_table import score_table
+        from photostyle.comparison import compare
+        from photostyle.pipeline import write_picture
+
     config = config_from(options)
     with result_folder(output, overwrite=overwrite), Screen(quiet=quiet) as screen, gentle_interrupt(screen) as gate:
+        written: list[Path] = []
 
         def on_result(name: str, result: Result) -> None:
-            write_picture(output / f"{name}.png", result.rgb, overwrite=overwrite)
+            written.append(output / f"{name}.png")
+            write_picture(written[-1], result.rgb, overwrite=overwrite)
 
-        comparison = compare(
-            content,
-            style or [],
-            content_mask=parse_content_mask(content_mask),
-            style_mask=style_mask or None,
-            config=config,
-            callback=gate,
-            on_result=on_result,
-        )
+        try:
+            comparison = compare(
+                content,
+                style or [],
+                content_mask=parse_content_mask(content_mask),
+                style_mask=style_mask or None,
+                config=config,
+                callback=gate,
+                on_result=on_result,
+            )
+        except StoppedError as stop:
+            raise type(stop)(f"{stop}{told_kept(stop, written)}", stop.result) from None
         pictures = {f"regions-{name}": picture for name, picture in comparison.masks.items()}
         pictures |= {"losses": comparison.curves, "sheet": comparison.sheet}
         for name, picture in pictures.items():

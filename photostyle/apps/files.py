@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from photostyle.errors import OutputError, UsageError
+from photostyle.errors import MemoryLimitError, OutputError, StoppedError, UsageError
 from photostyle.pipeline import Result, check_writable, write_atomically
 from photostyle.report.beside import json_bytes, record_path, regions_bytes, regions_paths
 
@@ -21,6 +21,7 @@ __all__ = [
     "result_folder",
     "save_result",
     "snapshot_path",
+    "told_kept",
     "write_beside",
     "write_json",
 ]
@@ -96,6 +97,17 @@ def save_result(result: Result, output: Path, *, overwrite: bool) -> None:
             raise error from None
         raise OutputError(f"{error}; the picture was rescued as {rescue}") from None
     write_beside(result, output)
+
+
+def told_kept(stop: StoppedError, written: list[Path]) -> str:
+    """Say which pictures of several runs there are when they were ended."""
+    if not written:
+        return "" if isinstance(stop, MemoryLimitError) else " before there was anything to keep"
+    names = ", ".join(path.name for path in written)
+    if stop.result is None:
+        return f"; finished in {written[0].parent}: {names}"
+    done, whole = stop.result.record["losses"]["iteration"], stop.result.record["config"]["iterations"]
+    return f"; kept in {written[0].parent}: {names}, the last one at its best after {done} of {whole} iterations"
 
 
 def write_beside(result: Result, output: Path) -> None:

@@ -10,7 +10,6 @@ import typer
 
 from photostyle.apps.screen import Screen
 from photostyle.errors import WeightsError
-from photostyle.features.weights import fetch_model, list_models, verify_model
 
 __all__ = ["models_app"]
 
@@ -26,6 +25,8 @@ NameArgument = Annotated[
 @models_app.command("list")
 def list_command(json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the registered weights and whether they are here."""
+    from photostyle.features.weights import list_models
+
     models = list_models()
     if json_:
         typer.echo(json.dumps([{**asdict(m), "path": str(m.path) if m.path else None} for m in models]))
@@ -44,6 +45,8 @@ def fetch_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Fetch weights (default: vgg16 and hed), and verify them."""
+    from photostyle.features.weights import fetch_model
+
     with Screen(quiet=quiet) as screen:
         for name in names or _NEEDED:
             path = fetch_model(name, force=force, offline=offline, callback=screen)
@@ -53,6 +56,8 @@ def fetch_command(
 @models_app.command("verify")
 def verify_command(names: NameArgument = None) -> None:
     """Compare the SHA-256 of weights with the registry (default: all that are here)."""
+    from photostyle.features.weights import list_models, verify_model
+
     chosen = names or [model.name for model in list_models() if model.state != "missing"]
     states = [verify_model(name) for name in chosen]
     for state in states:

@@ -7,16 +7,17 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photostyle.apps.files import check_free, record_path, result_folder, save_result, write_json
 from photostyle.apps.options import config_from, with_config_options
-from photostyle.apps.screen import Screen, gentle_interrupt
-from photostyle.errors import DivergedError, Interrupted, UsageError
-from photostyle.pipeline import Result, check_writable, write_picture
-from photostyle.reconstruction import CONTENT_RECONSTRUCTIONS, KINDS, OPTIONS, reconstruct
+from photostyle.apps.screen import Screen, gentle_interrupt, loading
+from photostyle.errors import StoppedError, UsageError
+from photostyle.reconstruction_options import CONTENT_RECONSTRUCTIONS, KINDS, OPTIONS
+
+if TYPE_CHECKING:
+    from photostyle.pipeline import Result
 
 __all__ = ["reconstruct_command"]
 
@@ -61,6 +62,11 @@ def reconstruct_command(
     **options: Any,
 ) -> None:
     """Show what layers of the network keep of IMAGE, starting from white noise; or make a texture of it."""
+    with loading(quiet):
+        from photostyle.apps.files import check_free, record_path, result_folder, save_result, told_kept, write_json
+        from photostyle.pipeline import check_writable, write_picture
+        from photostyle.reconstruction import reconstruct
+
     config = config_from(options)
     texture = what == "texture"
     if texture:
@@ -91,8 +97,8 @@ def reconstruct_command(
                 callback=gate,
                 on_result=on_result,
             )
-        except (Interrupted, DivergedError) as stop:
-            raise type(stop)(f"{stop}{_kept(stop, written)}", stop.result) from None
+        except StoppedError as stop:
+            raise type(stop)(f"{stop}{told_kept(stop, written)}", stop.result) from None
         record = found.results["texture"].record if texture else found.record
         if not texture:
             write_picture(output / "sheet.png", found.sheet, overwrite=overwrite)
@@ -101,17 +107,6 @@ def reconstruct_command(
     screen.say(f"wrote {output} ({width}×{height}{'' if texture else f', {len(written)} pictures and sheet.png'})")
     if json_:
         typer.echo(json.dumps(record, ensure_ascii=False))
-
-
-def _kept(stop: Interrupted | DivergedError, written: list[Path]) -> str:
-    """Say what there is of a run that was ended."""
-    if not written:
-        return " before there was anything to keep"
-    names = ", ".join(path.name for path in written)
-    if stop.result is None:
-        return f"; finished in {written[0].parent}: {names}"
-    done, whole = stop.result.record["losses"]["iteration"], stop.result.record["config"]["iterations"]
-    return f"; kept in {written[0].parent}: {names}, the last one at its best after {done} of {whole} iterations"
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:

@@ -8,11 +8,8 @@ from typing import Annotated
 import typer
 
 from photostyle.apps.arguments import OverwriteOption, QuietOption
-from photostyle.apps.files import check_free
 from photostyle.apps.screen import Screen
 from photostyle.errors import UsageError
-from photostyle.pipeline import check_writable, write_atomically
-from photostyle.reporting import html_report
 
 __all__ = ["report_command"]
 
@@ -29,6 +26,10 @@ def report_command(
     quiet: QuietOption = False,
 ) -> None:
     """Make one HTML page of all results in DIR: pictures with sliders, masks, losses, scores; it needs no network."""
+    from photostyle.apps.files import check_free
+    from photostyle.pipeline import check_writable, write_atomically
+    from photostyle.reporting import html_report
+
     target = output or folder / "report.html"
     if target.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{target} can't be a report: name it .html")

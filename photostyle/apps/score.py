@@ -9,11 +9,8 @@ from typing import Annotated
 
 import typer
 
-from photostyle.apps.score_table import score_table
 from photostyle.apps.screen import Screen
 from photostyle.config import TransferConfig, option_help
-from photostyle.measure import told
-from photostyle.scoring import score
 
 __all__ = ["score_command"]
 
@@ -45,6 +42,10 @@ def score_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the scores.")] = False,
 ) -> None:
     """Score each RESULT as a photograph and as a painting: what is kept of CONTENT, what is reached of STYLE."""
+    from photostyle.apps.score_table import score_table
+    from photostyle.measure import told
+    from photostyle.scoring import score
+
     with Screen(quiet=quiet) as screen:
         scores = score(
             content,

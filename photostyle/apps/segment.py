@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,16 +13,9 @@ from photostyle.apps.screen import Screen
 from photostyle.config import TransferConfig, option_help
 from photostyle.errors import ImageError, OutputError, PhotostyleError, UsageError
 from photostyle.progress import Message
-from photostyle.segmenting import (
-    Segmentation,
-    Segmenter,
-    check_map,
-    map_files,
-    read_picture,
-    segment,
-    segment_together,
-    write_map,
-)
+
+if TYPE_CHECKING:
+    from photostyle.segmenting import Segmentation
 
 __all__ = ["segment_command"]
 
@@ -52,6 +45,8 @@ def segment_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Find the regions of each IMAGE: a label map with its legend (.json) and an overlay to look at."""
+    from photostyle.segmenting import Segmenter, read_picture, segment, segment_together, write_map
+
     targets = _free_targets(images, output, overwrite=overwrite)
     legends: list[dict[str, Any]] = []
     failed: list[PhotostyleError] = []
@@ -84,6 +79,8 @@ def segment_command(
 
 def _free_targets(images: list[str], output: Path, *, overwrite: bool) -> list[Path]:
     """Find out before the work where the maps go, and that they replace neither a picture nor one another."""
+    from photostyle.segmenting import check_map, map_files
+
     try:
         targets = _targets(images, output)
         files = [file.resolve() for target in targets for file in map_files(target)]

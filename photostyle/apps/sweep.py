@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,15 +25,15 @@ from photostyle.apps.arguments import (
     parse_content_mask,
     parse_map,
 )
-from photostyle.apps.files import result_folder, write_json
 from photostyle.apps.options import config_from, parse_text, with_config_options
-from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.config import TransferConfig
 from photostyle.errors import Interrupted, PhotostyleError, UsageError
-from photostyle.pipeline import write_atomically, write_picture
 from photostyle.progress import Event, Message
-from photostyle.sweeping import Cell, Sweep, sweep
 from photostyle.variations import check_varied, checked_values, value_text
+
+if TYPE_CHECKING:
+    from photostyle.sweeping import Cell, Sweep
 
 __all__ = ["parse_vary", "sweep_command"]
 
@@ -61,6 +61,10 @@ def sweep_command(
     **options: Any,
 ) -> None:
     """Run all combinations of some options' values; a labelled sheet and a table rank them by one objective."""
+    with loading(quiet):
+        from photostyle.apps.files import result_folder
+        from photostyle.sweeping import sweep
+
     config = config_from(options)
     values = checked_values(parse_vary(vary))
     for name in ("snapshots", "snapshot_every", "checkpoint_every"):
@@ -140,6 +144,9 @@ def parse_vary(texts: Sequence[str] | None) -> dict[str, list[Any]]:
 
 def _write(found: Sweep, folder: Path) -> None:
     """Write the sheet and both tables of what is finished."""
+    from photostyle.apps.files import write_json
+    from photostyle.pipeline import write_atomically, write_picture
+
     write_json(folder / "sweep.json", found.record)
     write_atomically(folder / "sweep.csv", _csv(found.record).encode())
     write_picture(folder / "sweep.png", found.sheet, overwrite=True)

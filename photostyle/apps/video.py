@@ -21,9 +21,9 @@ from photostyle.apps.arguments import (
     parse_map,
 )
 from photostyle.apps.options import config_from, with_config_options
-from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.errors import UsageError
-from photostyle.video import VideoOptions, stylize_video, video_help
+from photostyle.video import VideoOptions, video_help
 
 __all__ = ["video_command"]
 
@@ -70,6 +70,9 @@ def video_command(
     **options: Any,
 ) -> None:
     """Give every frame of a video the style of STYLE and write it to OUT, with the sound of IN."""
+    with loading(quiet):
+        from photostyle.video.film import stylize_video
+
     config = config_from(options)
     video = VideoOptions(
         key_every=key_every,

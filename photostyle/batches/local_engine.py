@@ -98,6 +98,8 @@ class LocalEngine:
                     each.is_ready, self.failures, self.kills = True, 0, 0
                     continue
                 each.is_busy = isinstance(news, Step)
+                if isinstance(news, Failed):
+                    each.known.clear()  # its disk may be full: who knows what it could keep
                 reports.append(Report(number, news))
         return reports
 

@@ -143,6 +143,8 @@ class RayEngine:
             elif kind == "run":
                 self.busy.discard(worker)
                 self.idle.add(worker)
+                if isinstance(told, Failed):
+                    self.known[worker].clear()  # its disk may be full: who knows what it could keep
                 reports.append(Report(worker, told))
             elif told is not None and worker in self.busy and not any(r.worker == worker for r in reports):
                 reports.append(Report(worker, told))

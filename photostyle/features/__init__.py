@@ -80,6 +80,7 @@ def load_backbone(
     pooling: str = "average",
     padding: Padding = "zeros",
     edges: bool = False,
+    loaded: Weights | None = None,
     device: str = "cpu",
     offline: bool = False,
     callback: Callback = ignore,
@@ -104,6 +105,8 @@ def load_backbone(
     edges : bool
         Whether an edge detector is wanted too: the one in the weights of hed, and beside any others hed as a second
         network, with a pass of its own.
+    loaded : Weights, optional
+        What these arguments load for a VGG, from a time before.
     device : str
         Where it shall compute.
     offline : bool
@@ -133,7 +136,7 @@ def load_backbone(
         layers = tuple(content_layers), tuple(style_layers)
         return Backbone(network, name, *layers, network.sha256, network.origin, beside)
     content, style = tuple(content_layers or CONTENT_LAYERS), tuple(style_layers or STYLE_LAYERS)
-    loaded = load_weights(weights or name, preprocessing=weights_preprocessing, **options)
+    loaded = loaded or load_weights(weights or name, preprocessing=weights_preprocessing, **options)
     if loaded.architecture != MODELS[name].architecture:
         raise UsageError(
             f"weights {weights} are those of {loaded.architecture}, but --backbone is {name}: "

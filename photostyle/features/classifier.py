@@ -137,9 +137,12 @@ def _state(name: str, weights: str | None, offline: bool, callback: Callback) ->
 
 
 def _average_pooling(model: nn.Module) -> None:
-    """Replace each max-pooling module by an average pooling of the same shape."""
+    """Replace each max-pooling module by an average pooling of the same shape.
+
+    What lies beyond the border isn't averaged in, as it can't be a maximum: its zeros would be a dark rim.
+    """
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.MaxPool2d):
-                pool = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode)
-                setattr(parent, name, pool)
+                shape = child.kernel_size, child.stride, child.padding, child.ceil_mode
+                setattr(parent, name, nn.AvgPool2d(*shape, count_include_pad=False))

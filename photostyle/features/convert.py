@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -116,6 +115,8 @@ def from_keras(path: Path, architecture: str) -> dict[str, Tensor]:
     ``block1/layers/conv2d_1/vars/0`` is the kernel (H, W, in, out) of conv1_2, ``…/1`` its bias; ``dsn1`` to ``dsn5``
     are the side outputs, and ``fuse`` weighs them.
     """
+    import h5py  # only hed is such a file
+
     groups = {layer: f"block{layer[4]}/layers/conv2d_{int(layer[6]) - 1}" for layer in layer_names(architecture)}
     groups = {layer: group.removesuffix("_0") for layer, group in groups.items()}
     groups |= {f"hed.side{number}": f"dsn{number}" for number in range(1, 6)} | {"hed.fuse": "fuse"}

@@ -1,7 +1,8 @@
 """EXIF: which way up a picture is, and what of its metadata goes with the result.
 
 Kept are the tags that describe the scene (camera, exposure, place, author). Left out are those that describe
-the old file: thumbnail, strip offsets, pixel dimensions, embedded profiles. The orientation is reset to 1.
+the old file: thumbnail, strip offsets, pixel dimensions, embedded profiles. The orientation is reset to 1, and the
+colour space to sRGB.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from PIL import Image
 from photostyle.errors import ImageError
 from photostyle.images.guard import decoding
 
-__all__ = ["MAX_EXIF_BYTES", "PREFIX", "exif_of"]
+__all__ = ["MAX_EXIF_BYTES", "PREFIX", "exif_of", "is_turned", "tells_place"]
 
 PREFIX = b"Exif\0\0"
 MAX_EXIF_BYTES = 65_533
@@ -21,6 +22,8 @@ MAX_EXIF_BYTES = 65_533
 
 _ORIENTATION, _EXIF_IFD, _GPS_IFD, _MAKER_NOTE = 274, 34665, 34853, 37500
 _KEPT = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 40091, 40092, 40093, 40094, 40095)
+_COLOR_SPACE, _SRGB = 40961, 1
+_LATITUDE, _LONGITUDE = 2, 4
 _STALE = (40962, 40963, 40965)  # pixel dimensions, and an offset into the old file
 
 
@@ -50,6 +53,19 @@ def exif_of(source: Image.Image | Image.Exif, notes: list[str]) -> tuple[int, by
         return 1, None
 
 
+def is_turned(image: Image.Image) -> bool:
+    """Whether a picture's width is the height of how it is stored."""
+    return image.getexif().get(_ORIENTATION, 1) in range(5, 9)
+
+
+def tells_place(exif: bytes) -> bool:
+    """Whether EXIF that was kept says where a picture was taken."""
+    parsed = Image.Exif()
+    parsed.load(exif)
+    place = parsed.get_ifd(_GPS_IFD)
+    return _LATITUDE in place or _LONGITUDE in place
+
+
 def _exif_of(exif: Image.Exif, notes: list[str]) -> tuple[int, bytes | None]:
     orientation = exif.get(_ORIENTATION, 1)
     if orientation not in range(1, 9):
@@ -57,6 +73,8 @@ def _exif_of(exif: Image.Exif, notes: list[str]) -> tuple[int, bytes | None]:
     kept: dict[int, Any] = {tag: exif[tag] for tag in _KEPT if tag in exif}
     for ifd in (_EXIF_IFD, _GPS_IFD):
         entries = {tag: value for tag, value in exif.get_ifd(ifd).items() if tag not in _STALE}
+        if _COLOR_SPACE in entries:
+            entries[_COLOR_SPACE] = _SRGB
         if entries:
             kept[ifd] = entries
     if not kept and _ORIENTATION not in exif:

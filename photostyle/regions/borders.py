@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from photostyle.regions.pixels import Flags, Ints, Labels, Palette, erode, grow, offsets
 
@@ -108,6 +108,8 @@ def are_mixes(own: NDArray[Any], around: Flags, colors: Palette, palette: Palett
 
 def _in_hull(color: NDArray[np.float64], others: Palette, palette: Palette) -> bool:
     """Whether a colour is, nearly, a convex combination of others; sharpening's overshoot included."""
+    from scipy import optimize  # takes a fifth of a second, and few maps need it
+
     if not len(others):
         return False
     gaps = np.linalg.norm(palette - color, axis=1)

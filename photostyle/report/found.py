@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from photostyle.errors import ImageError
+from photostyle.images.exif import is_turned
+from photostyle.images.guard import decoding
+
 __all__ = ["Run", "Shot", "find_runs"]
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".mp4", ".webm", ".mkv")
@@ -129,6 +135,8 @@ def _transfer(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]
     result = result or next((p for s in _SUFFIXES if (p := beside.with_name(beside.name + s)).is_file()), None)
     if result is None:
         missing.append("the result")
+    elif not _fits(result, record):
+        missing.append(_another("the result", record))
     elif result.suffix not in _MOVING:
         shots.append(Shot("result", result, "result"))
     label_map = beside.with_name(beside.name + ".regions.png")
@@ -176,10 +184,12 @@ def _comparison(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Ru
         shots.append(Shot(overlay.stem.replace("regions-", "regions of "), overlay, "overlay"))
     for variant in reversed(runs):  # the segmented one is most worth seeing
         result = path.with_name(f"{variant}.png")
-        if result.is_file():
-            shots.append(Shot(variant, result, "result"))
+        if not result.is_file():
+            missing.append(result.name)
+        elif not _fits(result, runs[variant]):
+            missing.append(_another(result.name, runs[variant]))
         else:
-            missing.append(f"{variant}.png")
+            shots.append(Shot(variant, result, "result"))
     scores = {name: _old_terms(record, name) | record["scores"].get(name, {}) for name in runs}
     status = "ok" if all(run["complete"] for run in runs.values()) else "stopped"
     name = _name(folder, path.parent, "") if path.parent != folder else folder.resolve().name
@@ -197,9 +207,9 @@ def _sweep(folder: Path, path: Path, record: dict[str, Any]) -> Iterator[Run]:
     inputs, missing = _pictures(path, record)
     for cell in record["cells"]:
         file = path.with_name(cell["file"]) if cell["file"] else None
-        there = file is not None and file.is_file()
+        there = file is not None and file.is_file() and _fits(file, record)
         shots = [*inputs, Shot("result", file, "result")] if file is not None and there else inputs
-        gone = [] if there or file is None else ["the result"]
+        gone = [] if there or file is None else [_another("the result", record) if file.is_file() else "the result"]
         scores = {
             "objective": _named_losses(cell["objective"]),
             "own loss": _named_losses(cell["losses"]),
@@ -225,17 +235,39 @@ def _name(folder: Path, path: Path, ending: str) -> str:
 
 
 def _pictures(path: Path, record: Mapping[str, Any]) -> tuple[list[Shot], list[str]]:
-    """Return the inputs that are found, and those that aren't: at their path, else beside or above the record."""
+    """Return the inputs that are found, and those that aren't: at their path, else beside or above the record.
+
+    A style may be larger than in the record, where its margins were left out.
+    """
     found, missing = [], []
     for title, picture in _inputs(record).items():
         name = Path(picture["name"])
         near = [parent / name for parent in (Path(), *path.parents)] + [path.with_name(name.name)]
-        place = next((each for each in near if each.is_file()), None)
-        if place is None:
-            missing.append(f"{title}: {picture['name']}")
-        else:
+        there = [each for each in near if each.is_file()]
+        place = next((each for each in there if _fits(each, picture, trimmed=title != "content")), None)
+        what = f"{title}: {picture['name']}"
+        if place is not None:
             found.append(Shot(title, place, "input"))
+        else:
+            missing.append(_another(what, picture) if there else what)
     return found, missing
+
+
+def _fits(path: Path, record: Mapping[str, Any], *, trimmed: bool = False) -> bool:
+    """Whether a picture has the size that stands in a record; what can't be read is told of where it is shown."""
+    size = record.get("size")
+    if not size or path.suffix in _MOVING:
+        return True
+    try:
+        with decoding(path.name, []), Image.open(path) as image:
+            found = image.size[::-1] if is_turned(image) else image.size
+    except (ImageError, OSError):
+        return True
+    return found[0] >= size[0] and found[1] >= size[1] if trimmed else found == tuple(size)
+
+
+def _another(what: str, record: Mapping[str, Any]) -> str:
+    return f"{what} of {record['size'][0]}×{record['size'][1]} (what is there has another size)"
 
 
 def _inputs(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -29,7 +29,7 @@ __all__ = ["html_page"]
 
 _THUMBNAIL = 224  # longest side in the index
 _MOST_OPTIONS = 8  # columns of the index for options that differ
-_NO_COLUMN = ("device", "offline", "snapshots", "snapshot_every", "checkpoint_every", "size")
+_NO_COLUMN = ("device", "offline", "snapshots", "snapshot_every", "checkpoint_every", "size", "strip_metadata")
 _FIRST = ("mode", "solver", "regions", "style_loss", "style_weight", "content_weight", "strength", "iterations", "seed")
 _CONFIG = {field.name: field.default for field in fields(TransferConfig)}
 
@@ -176,7 +176,9 @@ def _view(run: Run, anchor: str, columns: Mapping[str, Callable[[Run], Any]], st
 def _embedded(run: Run, shot: Shot, content: Shot | None, store: _Store) -> tuple[str, str]:
     if shot.role != "map":
         return store.add((shot.path,), lambda: read_picture(shot.path).rgb)
-    below = content or next(each for each in run.shots if each.role == "result")
+    below = content or next((each for each in run.shots if each.role == "result"), None)
+    if below is None:
+        return store.add((shot.path,), lambda: read_picture(shot.path).rgb)
     return store.add((shot.path, below.path), lambda: _regions(shot.path, below.path))
 
 

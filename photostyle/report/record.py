@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["fingerprint", "run_record"]
 
 # Options that change what is kept on the way, but not the result.
-_BYSTANDERS = ("snapshot_every", "snapshots", "checkpoint_every", "offline")
+_BYSTANDERS = ("snapshot_every", "snapshots", "checkpoint_every", "offline", "strip_metadata")
 
 
 def fingerprint(prepared: Prepared) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from photostyle.errors import OutputError, UsageError
 from photostyle.images import write_atomically
@@ -42,7 +43,7 @@ def save_checkpoint(path: str | os.PathLike[str], fingerprint: str, state: dict[
     write_atomically(path, hashlib.sha256(data).digest() + data)
 
 
-def load_checkpoint(path: str | os.PathLike[str], fingerprint: str) -> dict[str, Any]:
+def load_checkpoint(path: str | os.PathLike[str], fingerprint: str, device: str = "cpu") -> dict[str, Any]:
     """Read a checkpoint of the same run.
 
     Parameters
@@ -50,6 +51,8 @@ def load_checkpoint(path: str | os.PathLike[str], fingerprint: str) -> dict[str,
     path : path
     fingerprint : str
         Must equal the one that the checkpoint was written with.
+    device : str
+        Where the tensors shall be.
 
     Returns
     -------
@@ -86,4 +89,13 @@ def load_checkpoint(path: str | os.PathLike[str], fingerprint: str) -> dict[str,
             f"checkpoint {path} belongs to a run with other pictures, masks, weights or options: "
             "give the same ones, or run without --resume"
         )
-    return dict(state)
+    return {name: _moved(value, device) for name, value in state.items()}
+
+
+def _moved(value: Any, device: str) -> Any:
+    """Move all tensors in dicts and lists to a device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _moved(item, device) for key, item in value.items()}
+    return [_moved(item, device) for item in value] if isinstance(value, list) else value

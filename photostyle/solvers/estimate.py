@@ -18,7 +18,7 @@ from photostyle.images import fit_longest_side
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import Stage, plan
 
-__all__ = ["announcement", "available_memory", "tiled_choices"]
+__all__ = ["announcement", "available_memory", "check_memory", "tiled_choices"]
 
 # Bytes of an evaluation with its gradient, fixed and a pixel, by the number of tiled blocks; and how much longer it
 # takes. Measured with VGG-16 on a CPU at 1 to 10 megapixels.
@@ -99,12 +99,15 @@ def tiled_choices(backbone: Backbone, stage: Stage, config: TransferConfig, devi
     return choices[choices.index(fitting[0]) :] if fitting else choices[-1:]
 
 
-def announcement(problem: Problem, stages: Sequence[Stage], config: TransferConfig, size: tuple[int, int]) -> list[str]:
-    """Return what a user should know before a run over pixels: nothing for a small one.
+def check_memory(
+    backbone: Backbone, device: str, stages: Sequence[Stage], config: TransferConfig, size: tuple[int, int]
+) -> None:
+    """Refuse a run over pixels that doesn't fit, before any picture of its size is made.
 
     Parameters
     ----------
-    problem : Problem
+    backbone : Backbone
+    device : str
     stages : sequence of Stage
     config : TransferConfig
         Resolved.
@@ -116,21 +119,49 @@ def announcement(problem: Problem, stages: Sequence[Stage], config: TransferConf
     MemoryLimitError
         If the largest stage doesn't fit into the memory; the message names the largest size that does.
     """
-    backbone, device = problem.backbone, problem.device
-    stage = max(stages, key=lambda s: s.size[0] * s.size[1])
-    blocks = tiled_choices(backbone, stage, config, device)[0]
-    memory, available = _memory(stage, blocks, config), _SHARE * available_memory(device)
+    stage, _, memory = _largest_stage(backbone, device, stages, config)
+    available = _SHARE * available_memory(device)
     if memory > available:
         raise MemoryLimitError(
             f"{stage.size[0]}×{stage.size[1]} needs about {memory / 1e9:.1f} GB, but {available / 1e9:.1f} GB can be "
             f"used on {device}: pass --size {_largest(backbone, config, device, size, available)} or less"
             + ("; --evaluation auto needs less" if config.evaluation == "whole" else "")
         )
+
+
+def announcement(problem: Problem, stages: Sequence[Stage], config: TransferConfig, size: tuple[int, int]) -> list[str]:
+    """Return what a user should know before a run over pixels: nothing for a small one.
+
+    Parameters
+    ----------
+    problem : Problem
+    stages : sequence of Stage
+    config : TransferConfig
+        Resolved.
+    size : tuple of int
+        (width, height) of the result.
+
+    Raises
+    ------
+    MemoryLimitError
+        See :func:`check_memory`.
+    """
+    check_memory(problem.backbone, problem.device, stages, config, size)
+    stage, blocks, memory = _largest_stage(problem.backbone, problem.device, stages, config)
     if stage.size[0] * stage.size[1] < _LARGE:
         return []
     tiles = f", tile by tile in the first {blocks} blocks of the network" if blocks else ""
     minutes = _seconds(problem, stages, config) / 60
     return [f"{stage.size[0]}×{stage.size[1]} will take at most {minutes:.0f} min and {memory / 1e9:.1f} GB{tiles}"]
+
+
+def _largest_stage(
+    backbone: Backbone, device: str, stages: Sequence[Stage], config: TransferConfig
+) -> tuple[Stage, int, float]:
+    """Return the largest stage, how many blocks it tiles, and the bytes that it needs."""
+    stage = max(stages, key=lambda s: s.size[0] * s.size[1])
+    blocks = tiled_choices(backbone, stage, config, device)[0]
+    return stage, blocks, _memory(stage, blocks, config)
 
 
 def _largest(backbone: Backbone, config: TransferConfig, device: str, size: tuple[int, int], available: float) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from photostyle.objective.total import Evaluation
 
-__all__ = ["LBFGS"]
+__all__ = ["LBFGS", "is_finite"]
 
 _SUFFICIENT_DECREASE = 1e-4
 _CURVATURE = 0.9
@@ -59,7 +59,8 @@ class LBFGS:
         -------
         (Tensor, Evaluation) or None
             The next point with its evaluation; None where even the steepest descent finds no lower loss, so
-            that the minimum is reached within the precision of the numbers.
+            that the minimum is reached within the precision of the numbers. A point whose evaluation isn't finite is
+            returned only where there is no other along the steepest descent, however near.
         """
         while True:
             direction = self._direction(at.gradient)
@@ -68,7 +69,7 @@ class LBFGS:
             if not self.steps:
                 first = self.learning_rate * _FIRST_STEP / max(_rms(direction), 1e-30)
             found = _line_search(x, at, direction, slope, first, evaluate) if slope < 0 else None
-            if found is not None:
+            if found is not None and (is_finite(found[1]) or not self.steps):
                 break
             if not self.steps:
                 return None
@@ -119,14 +120,19 @@ def _line_search(
     """Find a step that satisfies the weak Wolfe conditions.
 
     A bracket is widened while the slope is still steep and narrowed while the loss hasn't fallen enough, by
-    the minimum of a parabola kept inside the bracket (Lewis & Overton 2013 with interpolation). After a dozen
-    trials the lowest point found so far is taken; None if there is no lower one.
+    the minimum of a parabola kept inside the bracket (Lewis & Overton 2013 with interpolation). A trial that isn't
+    finite went too far, and tells nothing of how far. After a dozen trials the lowest point found so far is taken; None
+    if there is no lower one, or the last trial that wasn't finite, if there was any.
     """
     low, low_total, low_slope, high = 0.0, at.total, slope, math.inf
-    t, best = first, None
+    t, best, bad = first, None, None
     for _ in range(_MAX_TRIALS):
         point = x + t * direction
         trial = evaluate(point)
+        if not is_finite(trial):
+            bad, high = (point, trial), t
+            t = low + 0.1 * (high - low)
+            continue
         if trial.total < (best[1].total if best else at.total):
             best = (point, trial)
         if trial.total > at.total + _SUFFICIENT_DECREASE * t * slope:
@@ -142,7 +148,12 @@ def _line_search(
             return point, trial
         low, low_total, low_slope = t, trial.total, trial_slope
         t = 4 * t if math.isinf(high) else (low + high) / 2
-    return best
+    return best or bad
+
+
+def is_finite(at: Evaluation) -> bool:
+    """Whether a loss and its gradient are finite numbers."""
+    return math.isfinite(at.total) and math.isfinite(float(at.gradient.sum()))
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError
 from photostyle.objective.total import Evaluation, Objective
 from photostyle.solvers.adam import Adam
-from photostyle.solvers.lbfgs import LBFGS
+from photostyle.solvers.lbfgs import LBFGS, is_finite
 
 __all__ = ["LevelState", "keep_average", "optimise"]
 
@@ -58,6 +58,19 @@ class LevelState:
         """Whether the last ten iterations lowered the loss by less than a share of it."""
         return len(self.recent) > _WINDOW and self.recent[0] - self.recent[-1] < share * self.recent[-1]
 
+    def expected_end(self, iterations: int, share: float) -> int:
+        """Return about at which iteration this level ends: at the last of its iterations, or where it has settled.
+
+        What ten iterations gain falls about with the square of how many there were before, as long as the loss is far
+        from its minimum. Before there are ten, half of the iterations are expected.
+        """
+        if not share:
+            return iterations
+        if len(self.recent) <= _WINDOW:
+            return max(self.iteration, iterations // 2)
+        gain = max(0.0, self.recent[0] / max(self.recent[-1], 1e-30) - 1)
+        return min(iterations, max(self.iteration, round(self.iteration * math.sqrt(gain / share))))
+
 
 def optimise(
     objective: Objective,
@@ -93,19 +106,18 @@ def optimise(
     optimizer = _optimizer(config)
     if state.optimizer:
         optimizer.load_state_dict(state.optimizer)
-    evaluate = _checked(objective, config)
-    at = evaluate(state.x)
+    at = _checked(objective(state.x), config)
     if state.iteration == 0:
         state.first_total = at.total
         state.best, state.best_total = state.x.clone(), at.total
     limit = _RUNAWAY * max(state.first_total, 0.01 * objective.scale)
     assert config.settle is not None
     while state.iteration < iterations and not state.converged and not state.settled(config.settle):
-        found = optimizer.step(state.x, at, evaluate)
+        found = optimizer.step(state.x, at, objective)
         if found is None:
             state.converged = True
             break
-        point, at = found
+        point, at = found[0], _checked(found[1], config)
         if at.total > limit:
             raise DivergedError(
                 f"the loss ran away from {state.first_total:.3g} to {at.total:.3g} in iteration "
@@ -148,17 +160,12 @@ def _optimizer(config: TransferConfig) -> LBFGS | Adam:
     return LBFGS(config.learning_rate, config.history)
 
 
-def _checked(objective: Objective, config: TransferConfig) -> Callable[[Tensor], Evaluation]:
-    """Return the objective with a check that loss and gradient are finite."""
-
-    def evaluate(x: Tensor) -> Evaluation:
-        at = objective(x)
-        if not math.isfinite(at.total) or not math.isfinite(float(at.gradient.sum())):
-            terms = ", ".join(f"{name} {value:.3g}" for name, value in at.losses.items())
-            raise DivergedError(f"the loss or its gradient isn't finite any more ({terms}): {_remedy(config)}")
-        return at
-
-    return evaluate
+def _checked(at: Evaluation, config: TransferConfig) -> Evaluation:
+    """Return an evaluation whose loss and gradient are finite; a `DivergedError` if they aren't."""
+    if not is_finite(at):
+        terms = ", ".join(f"{name} {value:.3g}" for name, value in at.losses.items())
+        raise DivergedError(f"the loss or its gradient isn't finite any more ({terms}): {_remedy(config)}")
+    return at
 
 
 def _remedy(config: TransferConfig) -> str:

@@ -63,7 +63,7 @@ class Solution:
     elapsed : float
         Seconds, over all parts of a resumed run.
     stopped : BaseException or None
-        What ended the run before its time: KeyboardInterrupt or DivergedError.
+        What ended the run before its time: KeyboardInterrupt, DivergedError or MemoryLimitError.
     """
 
     image: NDArray[np.float32] | None = None
@@ -98,12 +98,12 @@ def solve(
     Returns
     -------
     Solution
-        Also after Ctrl-C or divergence, with what was reached before.
+        Also after Ctrl-C, divergence, or where the memory doesn't suffice for a later stage; with what was reached.
 
     Raises
     ------
     MemoryLimitError
-        If the memory of the device doesn't suffice.
+        If the memory of the device doesn't suffice for the first iteration.
     UsageError, OutputError
         If a checkpoint is to be resumed and can't be.
     """
@@ -111,17 +111,21 @@ def solve(
     try:
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
             run.go()
-    except (KeyboardInterrupt, DivergedError) as stop:
-        run.solution.stopped = stop
-        if isinstance(stop, KeyboardInterrupt):
+    except (KeyboardInterrupt, DivergedError) as ended:
+        run.solution.stopped = ended
+        if isinstance(ended, KeyboardInterrupt):
             run.save()
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         width, height = stages[run.index].size if stages else problem.content.shape[1::-1]
-        raise MemoryLimitError(
+        stop = MemoryLimitError(
             f"the memory of {problem.device} doesn't suffice for {width}×{height}: pass a smaller --size"
-        ) from None
+        )
+        if not run.solution.history:
+            raise stop from None
+        run.solution.stopped, run.objective = stop, None  # what the objective holds is needed to keep the rest
+        run.save()
     run.keep()
     run.solution.elapsed = run.elapsed()
     return run.solution
@@ -150,7 +154,7 @@ class _Run:
     def go(self) -> None:
         """Go through the stages that are left."""
         if self.checkpoint is not None and self.checkpoint.resume:
-            self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint))
+            self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint, self.problem.device))
         if not self.stages:
             self.previous = self._space().start(*self._space().grid, self.config.strength)
         while self.index < len(self.stages):
@@ -196,7 +200,7 @@ class _Run:
         objective, content, style = build_stage(self.problem, stage, config, tiled_blocks)
         self.objective = objective
         for note in objective.notes:
-            self._note(note)
+            self._note(note, "detail")
         if self.level is None:
             x = self._begin(stage, content, style)
             self.level = LevelState(x, x.clone())
@@ -241,13 +245,9 @@ class _Run:
             self.callback(Message(f"no checkpoint was written: {error}", "warning"))
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        self.index = state["stage"]
-        device = self.problem.device
+        self.index, self.previous = state["stage"], state["previous"]
         if state["level"] is not None:
-            level: dict[str, Any] = dict(state["level"])
-            self.level = LevelState(**_moved(level, device))
-        if state["previous"] is not None:
-            self.previous = state["previous"].to(device)
+            self.level = LevelState(**state["level"])
         self.solution.history = list(state["history"])
         self.solution.notes = list(state["notes"])
         self.before = state["elapsed"]
@@ -293,10 +293,13 @@ class _Run:
         self.callback(Step(stage.name, stage.size, done, total, at.losses, self.elapsed(), self._remaining(level)))
 
     def _remaining(self, level: LevelState) -> float:
-        """Estimate the seconds left: an iteration costs in proportion to its pixels."""
+        """Estimate the seconds left: an iteration costs as its pixels, later levels settle as this one."""
+        settle = self.config.settle or 0.0
+        (stage, _), *later = self._left(level)
+        end = level.expected_end(stage.iterations, settle)
+        expected = [(stage, end - level.iteration), *((s, min(n, end) if settle else n) for s, n in later)]
         done = sum(math.prod(entry["size"]) for entry in self.solution.history)
-        left = sum(math.prod(stage.size) * iterations for stage, iterations in self._left(level))
-        return float(self.elapsed() * left / done)
+        return float(self.elapsed() * sum(math.prod(s.size) * n for s, n in expected) / done)
 
     def _left(self, level: LevelState) -> list[tuple[Stage, int]]:
         """Return the iterations left at each stage from this one on; there are fewer where the loss settles."""
@@ -304,16 +307,7 @@ class _Run:
         later = [(s, s.iterations) for s in self.stages[self.index + 1 :]]
         return [(stage, stage.iterations - level.iteration), *later]
 
-    def _note(self, text: str) -> None:
+    def _note(self, text: str, kind: str = "note") -> None:
         if text not in self.solution.notes:
             self.solution.notes.append(text)
-            self.callback(Message(text))
-
-
-def _moved(value: Any, device: str) -> Any:
-    """Move all tensors in dicts and lists to a device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {key: _moved(item, device) for key, item in value.items()}
-    return [_moved(item, device) for item in value] if isinstance(value, list) else value
+            self.callback(Message(text, kind))

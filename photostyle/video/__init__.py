@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from photostyle.video.film import Video, stylize_video
 from photostyle.video.options import VideoOptions, video_help
 
-__all__ = ["Video", "VideoOptions", "stylize_video", "video_help"]
+__all__ = ["VideoOptions", "video_help"]

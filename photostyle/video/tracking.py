@@ -45,6 +45,9 @@ class Tracked:
 def tracked(footage: Footage, reel: Reel, intervals: Sequence[Interval], start: int) -> Iterator[Tracked]:
     """Go through the frames from a number on, with the regions of each.
 
+    They are read twice, each time from the first to the last: a frame amidst a video can be had only by decoding what
+    lies before it. Small ones are kept for a whole interval, at whose ends the regions are known.
+
     Parameters
     ----------
     footage : Footage
@@ -58,20 +61,28 @@ def tracked(footage: Footage, reel: Reel, intervals: Sequence[Interval], start: 
     ------
     Tracked
     """
+    intervals = [interval for interval in intervals if interval.frames.stop > start]
+    if not intervals:
+        return
+    stop = intervals[-1].frames.stop
+    frames = footage.read(start, stop)
+    small = enumerate(_shrunk(footage.read(intervals[0].start, stop), reel.small), intervals[0].start)
+    kept: dict[int, NDArray[np.uint8]] = {}
     for interval in intervals:
-        wanted = range(max(start, interval.frames.start), interval.frames.stop)
-        if not wanted:
-            continue
         if len(reel.labels) == 1 or interval.start == interval.end:
             masks = [reel.masks[interval.start]] * (interval.end - interval.start + 1)
         else:
-            small = [
-                np.rint(resize(picture_of(frame).rgb, reel.small) * 255).astype(np.uint8)
-                for frame in footage.read(interval.start, interval.end + 1)
-            ]
-            masks = carried_masks(small, reel.masks[interval.start], reel.masks[interval.end])
-        for number, frame in zip(wanted, footage.read(wanted.start, wanted.stop), strict=True):
-            yield Tracked(number, frame, masks[number - interval.start], interval)
+            kept = {number: frame for number, frame in kept.items() if number == interval.start}
+            while interval.end not in kept:
+                kept |= [next(small)]
+            between = [kept[number] for number in range(interval.start, interval.end + 1)]
+            masks = carried_masks(between, reel.masks[interval.start], reel.masks[interval.end])
+        for number in range(max(start, interval.frames.start), interval.frames.stop):
+            yield Tracked(number, next(frames), masks[number - interval.start], interval)
+
+
+def _shrunk(frames: Iterator[NDArray[np.uint8]], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    return (np.rint(resize(picture_of(frame).rgb, size) * 255).astype(np.uint8) for frame in frames)
 
 
 def carried_masks(

@@ -18,7 +18,7 @@ from photostyle.apps.web.editing import KEEP, fitted
 from photostyle.apps.web.session import Regions, Session
 from photostyle.comparison import compare
 from photostyle.config import TransferConfig
-from photostyle.errors import DivergedError, Interrupted, UsageError
+from photostyle.errors import Interrupted, StoppedError, UsageError
 from photostyle.pipeline import Result, transfer, write_atomically
 from photostyle.progress import Callback
 from photostyle.report.beside import legend_bytes
@@ -128,7 +128,7 @@ def transfer_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], 
         stopped = ""
         try:
             result = transfer(**_arguments(inputs, segmenter), callback=callback)
-        except (Interrupted, DivergedError) as stop:
+        except StoppedError as stop:
             if stop.result is None:
                 raise
             result, stopped = stop.result, "stopped" if isinstance(stop, Interrupted) else str(stop)
