@@ -47,6 +47,7 @@ __all__ = [
     "prepare",
     "run_prepared",
     "transfer",
+    "whole_way",
     "write_atomically",
     "write_picture",
 ]
@@ -191,7 +192,7 @@ def run_prepared(
     if prepared.config.solver == "pixels":
         for note in announcement(prepared.problem, stages, prepared.config, prepared.size):
             callback(Message(note))
-    solution = solve(prepared.problem, stages, prepared.config, _with_colors(prepared, callback), place)
+    solution = solve(prepared.problem, stages, whole_way(prepared.config), _as_finished(prepared, callback), place)
     try:
         result = _finish(prepared, solution, began, callback)
     except KeyboardInterrupt:
@@ -269,18 +270,31 @@ def _clean(
     return clean(rgb)
 
 
-def _with_colors(prepared: Prepared, callback: Callback) -> Callback:
-    """Return a callback that sees snapshots in the content's colours where only luminance is optimised."""
-    if prepared.config.preserve_color != "luminance":
+def whole_way(config: TransferConfig) -> TransferConfig:
+    """Return the options with which a field is solved: all the way, since ``strength`` acts on the finished field."""
+    return config if config.solver == "pixels" else replace(config, strength=1.0)
+
+
+def _as_finished(prepared: Prepared, callback: Callback) -> Callback:
+    """Return a callback that sees snapshots as far from the content, and as coloured, as the result will be."""
+    config = prepared.config
+    luminance = config.preserve_color == "luminance"
+    if not luminance and whole_way(config) == config:
         return callback
 
-    def colored(event: Event) -> Any:
+    def finished_snapshot(event: Event) -> Any:
         if isinstance(event, Snapshot):
-            size = (event.image.shape[1], event.image.shape[0])
-            event = replace(event, image=recombine(event.image, resize(prepared.content.rgb, size)))
+            content = resize(prepared.content.rgb, (event.image.shape[1], event.image.shape[0]))
+            image = event.image if config.solver == "pixels" else _part_way(content, event.image, config.strength)
+            event = replace(event, image=recombine(image, content) if luminance else image)
         return callback(event)
 
-    return colored
+    return finished_snapshot
+
+
+def _part_way(content: NDArray[np.float32], rgb: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
+    """Return what the field I + s (A - I) makes of a content, where A makes ``rgb`` of it."""
+    return rgb if strength == 1 else content + np.float32(strength) * (rgb - content)
 
 
 def _apply(
@@ -289,7 +303,8 @@ def _apply(
     """Apply an affine field to the content at its final size."""
     if prepared.config.deband and prepared.content.bit_depth == 8:
         content = deband(content)
-    return paint(field, prepared.problem, content, lambda done, total: callback(Rows(done, total)))
+    rgb = paint(field, prepared.problem, content, lambda done, total: callback(Rows(done, total)))
+    return _part_way(content, rgb, prepared.config.strength)
 
 
 def _keep(prepared: Prepared, rgb: NDArray[np.float32], content: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -109,11 +109,12 @@ def test_strength_goes_from_the_content_to_the_style(transfer):
     assert distances[-1] == 0
 
 
-def test_half_the_strength_is_half_the_way_without_ghosts(transfer):
-    """Each pixel moves on the line between content and style: two pictures laid over each other they are not."""
-    whole = transfer(solver="statistics", style=0.3 + 0.4 * STYLE).rgb
-    half = transfer(solver="statistics", style=0.3 + 0.4 * STYLE, strength=0.5).rgb
-    np.testing.assert_allclose(half, (CONTENT + whole) / 2, atol=0.01)
+@pytest.mark.parametrize("solver", ["statistics", "affine"])
+def test_half_the_strength_is_half_the_way_of_the_finished_field(transfer, solver):
+    whole = transfer(solver=solver, style=0.3 + 0.4 * STYLE).rgb
+    half = transfer(solver=solver, style=0.3 + 0.4 * STYLE, strength=0.5)
+    np.testing.assert_allclose(half.rgb, (CONTENT + whole) / 2, atol=0.01)
+    assert half.record["config"]["strength"] == 0.5
 
 
 def test_optimising_brings_the_style_nearer_than_statistics(transfer):

@@ -21,7 +21,7 @@ from photostyle.defaults import CLOSED_FORMS
 from photostyle.images import resize
 from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.total import Objective
-from photostyle.pipeline import finished
+from photostyle.pipeline import finished, whole_way
 from photostyle.progress import Callback
 from photostyle.regions.matte import soft_matte
 from photostyle.solvers.field import FieldSpace, field_space
@@ -76,7 +76,7 @@ def solve_key(
     KeyboardInterrupt
         If the callback raised it.
     """
-    config = reel.prepared.config
+    config = whole_way(reel.prepared.config)
     problem, labels = _key_problem(reel, frame, masks)
     space = problem.space
     assert space is not None
