@@ -135,17 +135,38 @@ def test_geometry_moves_labels_with_the_picture(monkeypatch):
         assert wrong.mean() < 0.03
 
 
+def test_night_darkens_the_sky_most_and_lights_what_is_below():
+    labels = np.zeros((60, 80), dtype=np.uint8)
+    labels[30:] = data.LABELS.index("building")
+    grey = np.full((60, 80, 3), 0.7, dtype=np.float32)
+    nights = [augmentation.night(grey, labels, np.random.default_rng(seed)) for seed in range(40)]
+    sky, below = (np.array([each[rows].mean() for each in nights]) for rows in (np.s_[:28], np.s_[32:]))
+    assert sky.max() < 0.7
+    assert np.median(sky) < 0.8 * np.median(below)
+    assert max(each.max() for each in nights) > 0.9
+
+
+def test_darkened_photographs_keep_their_labels(folder):
+    photographs = data.read_set(folder, "msrc")
+    dark = score_segmenter.darkened(photographs)
+    for before, after in zip(photographs, dark, strict=True):
+        assert after.rgb.mean() < 0.6 * before.rgb.mean()
+        assert after.rgb.shape == before.rgb.shape
+        assert after.labels is before.labels
+    np.testing.assert_array_equal(dark[0].rgb, score_segmenter.darkened(photographs)[0].rgb)
+
+
 def test_one_command_trains_scores_and_writes_what_can_be_loaded(folder, tmp_path, monkeypatch, capsys):
     output = tmp_path / "new.safetensors"
     arguments = ["--data", folder, "--output", output, "--epochs", 1, "--steps", 1, "--batch", 2, "--side", 64]
-    arguments += ["--longest", 64, "--encoder", "timm-tf_efficientnet_lite0"]
+    arguments += ["--workers", 0, "--longest", 64, "--encoder", "timm-tf_efficientnet_lite0"]
     monkeypatch.setattr(sys, "argv", ["train_segmenter.py", *map(str, arguments)])
-    monkeypatch.setattr(train_segmenter, "load_encoder", lambda _encoder, _name: None)
-    monkeypatch.setattr(train_segmenter, "_WORKERS", 0)
+    monkeypatch.setattr(train_segmenter, "load_encoder", lambda *_: None)
     train_segmenter.main()
-    scores = json.loads(output.with_suffix(".scores.json").read_text())
-    assert set(scores) == {*data.SETS, "all"}
-    assert 0 <= scores["all"]["accuracy"] <= 1
+    for hour in ("day", "night"):
+        scores = json.loads(output.with_suffix(f".{hour}.json").read_text())
+        assert set(scores) == {*data.SETS, "all"}
+        assert 0 <= scores["all"]["accuracy"] <= 1
     out = capsys.readouterr().out
     assert "| IoU sky |" in out
     assert 'sha256 = "' in out

@@ -103,7 +103,7 @@ _ROWS = (
         description="EfficientNet-Lite2 FPN for outdoor scenes, trained by photostyle",
         licence="research only",
         origin="scripts/train_segmenter.py on MSRC v2, LabelMeFacade and CamVid, from ImageNet weights (Apache-2.0)",
-        longest=448,
+        longest=512,
         preprocessing="half",
         labels=(
             *("sky", "building", "vegetation", "mountain", "water"),
@@ -111,7 +111,7 @@ _ROWS = (
         ),
         architecture="FPN",
         encoder="timm-tf_efficientnet_lite2",
-        sha256="0e091ca7cdfe86740911b806add28ceb2dc0a72090d79ef6f69149f8538db3b0",
+        sha256="8424b4bd586ce5249ff6d56015b70f6c8a2f4548436f634032ade753d4212215",
     ),
     SegmenterEntry(
         name="ade20k",
