@@ -5,7 +5,7 @@
 FOLDER holds the three sets that ``segmentation_data.py`` describes. The encoder starts from ImageNet weights that pip
 fetches; everything is trained together. The epoch that is best on the validation scenes, by day and darkened, is kept,
 and scored by set and label. The same seed gives the same crops. The shipped file took six minutes of a GPU (with
-``--longest 448``); two cores would need most of a day, with ``--epochs 9 --steps 150 --batch 8 --rate 1e-3`` 90 minutes.
+``--longest 448``); two cores would need most of a day, ``--epochs 9 --steps 150 --batch 8 --rate 1e-3`` 90 minutes.
 """
 
 from __future__ import annotations
