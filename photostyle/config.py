@@ -117,7 +117,7 @@ class TransferConfig:
     )
     content_weight: float | None = _option(None, "Weight of the content loss.")
     style_weight: float | None = _option(
-        None, "Weight of the style loss. Default: 1 (papers: 1000), affine solver 9.5."
+        None, "Weight of the style loss. Default: 1 (papers: 1000), affine solver 12."
     )
     tv_weight: float | None = _option(None, "Weight of the total variation.")
     matting_weight: float | None = _option(None, "Weight of the Matting Laplacian.")
