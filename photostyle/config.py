@@ -116,9 +116,7 @@ class TransferConfig:
         "relative (each feature term divided by its target's squared norm) or papers (Gatys' formula, as means).",
     )
     content_weight: float | None = _option(None, "Weight of the content loss.")
-    style_weight: float | None = _option(
-        None, "Weight of the style loss. Default: 1 (papers: 1000), affine solver 12."
-    )
+    style_weight: float | None = _option(None, "Weight of the style loss. Default: 1 (papers: 1000), affine solver 12.")
     tv_weight: float | None = _option(None, "Weight of the total variation.")
     matting_weight: float | None = _option(None, "Weight of the Matting Laplacian.")
     edge_weight: float | None = _option(None, "Weight of the distance between edges (HED).")

@@ -15,7 +15,7 @@ from photostyle.defaults import PRESETS
 from photostyle.errors import Interrupted, UsageError
 from photostyle.images import read_picture, resize
 from photostyle.progress import Rows
-from photostyle.solvers.field import paint
+from photostyle.solvers.field import _freedom, paint
 
 CONTENT, STYLE = picture(64, 48, 1), picture(52, 44, 2)
 SYMMETRIC = np.float32([[0.7, 0.05, 0.0], [0.05, 0.9, 0.04], [0.0, 0.04, 0.6]])
@@ -273,3 +273,12 @@ def test_what_does_not_fit_is_refused_with_what_does(transfer, options, words):
         transfer(**options)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_ground_is_flat_up_to_the_edge_of_what_stands_on_it():
+    content = np.ones((60, 90, 3), dtype=np.float32)
+    content[20:40, 30:60] = 0.2
+    ramp = np.broadcast_to(np.linspace(0.2, 0.8, 90, dtype=np.float32)[:, None], (60, 90, 3)).copy()
+    flat, varied = (_freedom(picture, 8) for picture in (content, ramp))
+    assert flat[7][content[..., 0] == 1].max() < 1e-3
+    assert varied[3][:, 38:52].min() > 0.5

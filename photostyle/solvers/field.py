@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from photostyle.images import resize
-from photostyle.images.guided import local_contrast
+from photostyle.images.guided import LUMA, local_contrast
 from photostyle.images.local_affine import apply_affine, fit_affine, lifted_rows
 from photostyle.objective.detail import detail_loss, log_contrast
 from photostyle.objective.matting import matting_laplacian
@@ -107,14 +107,16 @@ class FieldSpace:
     def _occupied(self, tones: int, cells: int) -> tuple[Tensor, Tensor]:
         """Return of each point of a grid its share of its tone's pixels, and how free it is; shape (K, D, N, N)."""
         if (tones, cells) not in self._grids:
-            free, grid = _freedom(self.content), (tones, cells, cells)
+            free, grid = _freedom(self.content, tones), (tones, cells, cells)
             shares, freedom = [], []
             for matte in self.mattes:
                 weights, pixels = region_slice(self.content, matte, tones, cells)
                 count = np.asarray(weights.sum(0)).reshape(grid) + 1e-6
-                varied = (weights.T @ free.ravel()[pixels]).reshape(grid)
+                by_tone = [
+                    weights[:, t * cells**2 : (t + 1) * cells**2].T @ free[t].ravel()[pixels] for t in range(tones)
+                ]
                 shares.append(count / count.sum((1, 2), keepdims=True))
-                freedom.append(np.broadcast_to(varied.sum(0) / count.sum(0), grid))
+                freedom.append(np.stack(by_tone).reshape(grid) / count)
             self._grids[tones, cells] = _on(np.stack(shares), "cpu"), _on(np.stack(freedom), "cpu")
         return self._grids[tones, cells]
 
@@ -193,12 +195,22 @@ def field_space(
     )
 
 
-def _freedom(content: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how free maps are at each pixel: g² / (g² + g₀²), g the gradient of the smoothed content in CIELAB."""
+def _freedom(content: NDArray[np.float32], tones: int) -> NDArray[np.float32]:
+    """Return how free the maps of each tone are at each pixel, shape (tones, H, W): g² / (g² + g₀²).
+
+    g is the gradient, in CIELAB, of the content smoothed among pixels of the tone: white ground is flat up to its edge.
+    """
     width = content.shape[1]
-    lab = cv2.GaussianBlur(cv2.cvtColor(content, cv2.COLOR_RGB2LAB), (0, 0), _SMOOTHED * width)
-    squares = sum(np.square(each).sum(-1) for each in np.gradient(lab, axis=(0, 1))) * (width / 100) ** 2
-    return np.asarray(squares / (squares + _VARIED**2), dtype=np.float32)
+    lab = cv2.cvtColor(content, cv2.COLOR_RGB2LAB)
+    tone = np.clip(content @ LUMA, 0, 1) * (tones - 1)
+    freedom = np.empty((tones, *content.shape[:2]), dtype=np.float32)
+    for t in range(tones):
+        near = np.clip(1 - np.abs(tone - t), 0, 1)[..., None].astype(np.float32) + np.float32(1e-6)
+        sums = cv2.GaussianBlur(np.dstack([near * lab, near]), (0, 0), _SMOOTHED * width)
+        smooth = sums[..., :3] / sums[..., 3:]
+        squares = sum(np.square(each).sum(-1) for each in np.gradient(smooth, axis=(0, 1))) * (width / 100) ** 2
+        freedom[t] = squares / (squares + _VARIED**2)
+    return freedom
 
 
 def field_objective(
