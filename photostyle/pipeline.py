@@ -285,16 +285,16 @@ def _as_finished(prepared: Prepared, callback: Callback) -> Callback:
     def finished_snapshot(event: Event) -> Any:
         if isinstance(event, Snapshot):
             content = resize(prepared.content.rgb, (event.image.shape[1], event.image.shape[0]))
-            image = event.image if config.solver == "pixels" else _part_way(content, event.image, config.strength)
+            image = _part_way(config, content, event.image)
             event = replace(event, image=recombine(image, content) if luminance else image)
         return callback(event)
 
     return finished_snapshot
 
 
-def _part_way(content: NDArray[np.float32], rgb: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
-    """Return what the field I + s (A - I) makes of a content, where A makes ``rgb`` of it."""
-    return rgb if strength == 1 else content + np.float32(strength) * (rgb - content)
+def _part_way(config: TransferConfig, content: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the field I + s (A - I) makes of a content, where A makes ``rgb``; pixels went so far already."""
+    return rgb if whole_way(config) == config else content + np.float32(config.strength) * (rgb - content)
 
 
 def _apply(
@@ -304,7 +304,7 @@ def _apply(
     if prepared.config.deband and prepared.content.bit_depth == 8:
         content = deband(content)
     rgb = paint(field, prepared.problem, content, lambda done, total: callback(Rows(done, total)))
-    return _part_way(content, rgb, prepared.config.strength)
+    return _part_way(prepared.config, content, rgb)
 
 
 def _keep(prepared: Prepared, rgb: NDArray[np.float32], content: NDArray[np.float32]) -> NDArray[np.float32]:

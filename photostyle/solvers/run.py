@@ -156,7 +156,7 @@ class _Run:
         if self.checkpoint is not None and self.checkpoint.resume:
             self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint, self.problem.device))
         if not self.stages:
-            self.previous = self._space().start(*self._space().grid, self.config.strength)
+            self.previous = self._space().start(*self._space().grid)
         while self.index < len(self.stages):
             stage = self.stages[self.index]
             config = affine_start(self.config) if stage.grid and self.config.solver == "pixels" else self.config

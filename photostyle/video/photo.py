@@ -81,7 +81,7 @@ def solve_key(
     space = problem.space
     assert space is not None
     if config.solver in CLOSED_FORMS:
-        field = space.field(space.start(*space.grid, config.strength)).cpu().numpy()
+        field = space.field(space.start(*space.grid)).cpu().numpy()
         return dict(zip(labels, field, strict=True)), {}
     stages = plan(config, reel.solve_size)
     if previous is None:
@@ -92,7 +92,7 @@ def solve_key(
         return dict(zip(labels, solution.field, strict=True)), dict(solution.history[-1])
     stage = stages[-1]
     assert stage.grid is not None
-    start, known = _start(space, labels, previous, stage.grid, config.strength)
+    start, known = _start(space, labels, previous, stage.grid)
 
     def extended(objective: Objective) -> Objective:
         return replace(
@@ -121,10 +121,10 @@ def _key_problem(reel: Reel, frame: NDArray[np.uint8], masks: NDArray[np.float32
 
 
 def _start(
-    space: FieldSpace, labels: Sequence[str], previous: Mapping[str, Field], grid: tuple[int, int], strength: float
+    space: FieldSpace, labels: Sequence[str], previous: Mapping[str, Field], grid: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """Return the coordinates to start from, and which labels, 0 or 1, have them from the key frame before."""
-    fresh = space.start(*grid, strength)
+    fresh = space.start(*grid)
     fields = space.field(fresh).clone()
     for index, label in enumerate(labels):
         if label in previous:
