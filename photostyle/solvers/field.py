@@ -249,7 +249,7 @@ def field_objective(
         return smoothness(coordinates, space.shares)
 
     with torch.no_grad():
-        target = log_contrast(picture(space.start(*grid)).clamp(0, 1))
+        target = log_contrast(picture(space.start(*grid, config.strength)).clamp(0, 1))
 
     def detail(x: Tensor, _features: object) -> Tensor:
         return detail_loss(x, target)
