@@ -15,7 +15,7 @@ from PIL import Image
 
 from photostyle.config import TransferConfig, resolve, weights_by_label
 from photostyle.errors import ImageError, UsageError
-from photostyle.features import Padding
+from photostyle.features import Padding, computes_half
 from photostyle.finish.preserve_color import colors_of_content
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.images.exif import tells_place
@@ -174,6 +174,7 @@ def prepare(
         pooling=config.pooling,
         padding=cast(Padding, config.padding),
         edges=config.needs_edges,
+        half=computes_half(device),
         device=device,
         offline=config.offline,
         callback=callback,

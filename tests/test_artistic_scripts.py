@@ -74,7 +74,7 @@ def test_a_plain_network_that_differs_from_ours_is_refused(job):
     prepared = artistic_race._prepared(job, classic=True)
     assert isinstance(plain_network(prepared), PlainVGG)
     with torch.no_grad():
-        prepared.problem.backbone.network.convolutions["conv2_1"].bias += 0.1
+        prepared.problem.backbone.network.convolutions["conv2_1"].bias += 1.0
     with pytest.raises(RuntimeError, match="relu2_1 of the plain network differs"):
         plain_network(prepared)
     with pytest.raises(ValueError, match="needs vgg16 or vgg19"):

@@ -12,7 +12,7 @@ from photostyle import features as module
 from photostyle.errors import UsageError
 from photostyle.features import CONTENT_LAYERS, STYLE_LAYERS, load_backbone
 from photostyle.features.registry import PREPROCESSINGS
-from photostyle.features.vgg import VGG, layer_names, preprocess
+from photostyle.features.vgg import VGG, computes_half, layer_names, preprocess
 from photostyle.features.weights import Weights
 
 ARCHITECTURES = ("vgg16", "vgg19")
@@ -313,3 +313,28 @@ def test_weights_of_the_other_architecture(tmp_path, narrow_weights):
         load_backbone(
             "vgg16", weights=str(tmp_path / "other.pth"), style_layers=["relu1_1"], content_layers=["relu1_1"]
         )
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_half_precision_is_near_and_its_features_are_of_the_pictures_kind(narrow_weights, pooling):
+    layers = ("relu1_1", "relu2_1", "relu3_1")
+    weights, x = narrow_weights(), torch.rand(1, 3, 40, 56)
+    whole, half = (VGG(weights, layers, pooling, half=half) for half in (False, True))
+    near = x.clone().requires_grad_()
+    found, expected = half(near), whole(x)
+    for layer in layers:
+        assert found[layer].dtype == torch.float32
+        error = (found[layer] - expected[layer]).abs().max() / expected[layer].abs().max()
+        assert 0 < error < 0.03, layer
+    (gradient,) = torch.autograd.grad(found["relu3_1"].square().mean(), near)
+    assert gradient.dtype == torch.float32
+    assert gradient.isfinite().all()
+
+
+def test_only_a_cpu_with_the_instructions_computes_in_half(monkeypatch):
+    for there in (True, False):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda there=there: {"avx512_bf16": there})
+        assert computes_half("cpu") == there
+        assert not computes_half("cuda")
+    monkeypatch.setattr("torch.cpu.get_capabilities", dict)
+    assert not computes_half("cpu")

@@ -12,11 +12,11 @@ from photostyle.errors import UsageError
 from photostyle.features.classifier import Classifier
 from photostyle.features.hed import SIDES, EdgeHead, Edges
 from photostyle.features.registry import BACKBONES, MODELS
-from photostyle.features.vgg import VGG, Padding
+from photostyle.features.vgg import VGG, Padding, computes_half
 from photostyle.features.weights import Weights, load_weights
 from photostyle.progress import Callback, ignore
 
-__all__ = ["CONTENT_LAYERS", "STYLE_LAYERS", "Backbone", "Padding", "load_backbone"]
+__all__ = ["CONTENT_LAYERS", "STYLE_LAYERS", "Backbone", "Padding", "computes_half", "load_backbone"]
 
 CONTENT_LAYERS = ("relu4_2",)
 """Default content layers of a VGG (Gatys et al. 2016, section 3)."""
@@ -81,6 +81,7 @@ def load_backbone(
     padding: Padding = "zeros",
     edges: bool = False,
     loaded: Weights | None = None,
+    half: bool = False,
     device: str = "cpu",
     offline: bool = False,
     callback: Callback = ignore,
@@ -107,6 +108,8 @@ def load_backbone(
         network, with a pass of its own.
     loaded : Weights, optional
         What these arguments load for a VGG, from a time before.
+    half : bool
+        Whether a VGG shall convolve in bfloat16.
     device : str
         Where it shall compute.
     offline : bool
@@ -132,7 +135,7 @@ def load_backbone(
             raise UsageError(f"backbone {name!r} has no default layers: pass --content-layers and --style-layers")
         unique = list(dict.fromkeys((*content_layers, *style_layers)))
         network = Classifier(name, unique, weights, pooling, weights_preprocessing, **options).to(device)
-        beside = _edges(pooling, padding, device, **options) if edges else None
+        beside = _edges(pooling, padding, half, device, **options) if edges else None
         layers = tuple(content_layers), tuple(style_layers)
         return Backbone(network, name, *layers, network.sha256, network.origin, beside)
     content, style = tuple(content_layers or CONTENT_LAYERS), tuple(style_layers or STYLE_LAYERS)
@@ -145,15 +148,15 @@ def load_backbone(
     own = EdgeHead.is_in(loaded)
     found = None
     if edges:
-        found = Edges(EdgeHead(loaded, device)) if own else _edges(pooling, padding, device, **options)
+        found = Edges(EdgeHead(loaded, device)) if own else _edges(pooling, padding, half, device, **options)
     seen = (*content, *style, *(SIDES if edges and own else ()))
-    tiling = VGG(loaded, seen, pooling, padding).to(device) if padding == "circular" else None
-    vgg = VGG(loaded, seen, pooling, "replicate" if tiling else padding).to(device)
+    tiling = VGG(loaded, seen, pooling, padding, half).to(device) if padding == "circular" else None
+    vgg = VGG(loaded, seen, pooling, "replicate" if tiling else padding, half).to(device)
     return Backbone(vgg, name, content, style, loaded.sha256, loaded.origin, found, loaded, tiling)
 
 
-def _edges(pooling: str, padding: Padding, device: str, *, offline: bool, callback: Callback) -> Edges:
+def _edges(pooling: str, padding: Padding, half: bool, device: str, *, offline: bool, callback: Callback) -> Edges:
     """Load hed as a second network."""
     loaded = load_weights("hed", offline=offline, callback=callback)
     beyond: Padding = "zeros" if padding == "zeros" else "replicate"
-    return Edges(EdgeHead(loaded, device), VGG(loaded, SIDES, pooling, beyond).to(device))
+    return Edges(EdgeHead(loaded, device), VGG(loaded, SIDES, pooling, beyond, half).to(device))
