@@ -125,7 +125,7 @@ class TransferConfig:
         None,
         "Weight, times that of the style, of how strong the finest detail is in luma and colour, region by region.",
     )
-    calm_weight: float | None = _option(None, "Weight of coarse gradients where the content is flat.")
+    calm_weight: float | None = _option(None, "Weight of coarse gradients beside the closed form's.")
     detail_weight: float | None = _option(None, "Weight of local contrast that leaves the closed form's.")
     gamut_weight: float | None = _option(None, "Weight of colours outside [0, 1].")
     field_weight: float | None = _option(None, "Weight of the affine field's smoothness.")

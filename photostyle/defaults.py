@@ -13,17 +13,17 @@ _AFFINE: dict[str, Any] = {
     "content_weight": 0.0,
     "style_weight": 12.0,
     "tv_weight": 0.0,
-    "matting_weight": 160.0,
-    "edge_weight": 12.0,
-    "color_weight": 240.0,
+    "matting_weight": 120.0,
+    "edge_weight": 15.0,
+    "color_weight": 400.0,
     "grain_weight": 0.0,
-    "calm_weight": 3.3,
+    "calm_weight": 15.0,
     "detail_weight": 60.0,
     "gamut_weight": 10.0,
-    "field_weight": 0.4,
+    "field_weight": 0.2,
     "smoothing": 0.0,
-    "iterations": 24,
-    "solve_size": 224,
+    "iterations": 48,
+    "solve_size": 256,
     "style_layer_weights": (1.0, 1.0, 1.0, 1.0, 1.0),
 }
 BY_SOLVER: dict[tuple[str, str], dict[str, Any]] = {
@@ -92,11 +92,11 @@ PAPERS: dict[str, Any] = {"content_weight": 1.0, "style_weight": 1000.0, "tv_wei
 
 PRESETS: dict[str, dict[str, Any]] = {
     "day-to-night": {"edge_weight": 20.0, "field_weight": 1.0},  # walls aren't swallowed, lights stay lit
-    "season": {"color_weight": 250.0, "field_weight": 0.8},  # leaves change their colour as a whole
-    "weather": {"edge_weight": 15.0, "field_weight": 1.5},  # large flat skies
+    "season": {"color_weight": 450.0, "field_weight": 0.5},  # leaves change their colour as a whole
+    "weather": {"edge_weight": 17.0, "field_weight": 1.5},  # large flat skies
     "haze": {"matting_weight": 50.0, "field_weight": 1.5},  # little contrast, which has to grow evenly
-    "monochrome": {"color_weight": 400.0, "field_weight": 1.0},  # no tint is left
-    "still-life": {"edge_weight": 16.0, "field_weight": 1.0},  # objects stay whole
+    "monochrome": {"color_weight": 600.0, "field_weight": 1.0},  # no tint is left
+    "still-life": {"edge_weight": 18.0, "field_weight": 1.0},  # objects stay whole
 }
 """What a preset of photo mode changes."""
 

@@ -75,8 +75,8 @@ def test_each_cell_is_the_transfer_with_its_options(inputs, masks):
     [
         ({}, {"content", "style", "tv", "grain", "gamut"}),
         ({**PHOTO, "solver": "pixels", "start": "content"}, {"content", "style", "matting", "color", "gamut"}),
-        ({**PHOTO, "solver": "affine"}, {"style", "matting", "edge", "color", "calm", "gamut"}),
-        ({**PHOTO, "solver": "statistics"}, {"style", "matting", "color", "calm", "gamut"}),
+        ({**PHOTO, "solver": "affine"}, {"style", "matting", "edge", "color", "gamut"}),
+        ({**PHOTO, "solver": "statistics"}, {"style", "matting", "color", "gamut"}),
     ],
     ids=["artistic", "photo pixels", "affine", "statistics"],
 )

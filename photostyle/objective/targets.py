@@ -12,7 +12,6 @@ from torch import Tensor
 from photostyle.config import TransferConfig
 from photostyle.errors import RegionError
 from photostyle.features import Backbone
-from photostyle.objective.calm import calm_loss, calm_targets, contrast_gain
 from photostyle.objective.color import color_loss, color_quantiles, to_lab
 from photostyle.objective.content import content_loss
 from photostyle.objective.edges import edge_loss
@@ -102,7 +101,6 @@ def build_objective(
         del content_features
         colors = _color_targets(content, styles, assignments, config.strength) if config.color_weight else None
         grains = _grain_targets(content, styles, assignments, config.strength) if config.grain_weight else None
-        calm = calm_targets(content.image, _gains(content, styles, assignments)) if config.calm_weight else []
     alphas = _shares(backbone.content_layers, config.content_layer_weights)
     betas = _shares(backbone.style_layers, config.style_layer_weights)
 
@@ -142,16 +140,13 @@ def build_objective(
         found = grain_covariances(x, places, wraps=config.tiles)
         return style_loss(grain_distances(found, grains.targets), grains.shares)
 
-    def calm_term(x: Tensor, _features: Features) -> Tensor:
-        return calm_loss(x, calm)
-
     def gamut_term(x: Tensor, _features: Features) -> Tensor:
         return gamut_loss(x)
 
     def sum_of(losses: object) -> Tensor:
         return torch.stack(list(losses)).sum()  # type: ignore[call-overload]
 
-    names = ("content", "style", "tv", "matting", "edge", "color", "grain", "calm", "gamut")
+    names = ("content", "style", "tv", "matting", "edge", "color", "grain", "gamut")
     weights = {name: float(getattr(config, f"{name}_weight")) for name in names}
     left = {name: layer for name, layer in layers.items() if len(layer.masks)}
     zero_content = sum(
@@ -180,7 +175,6 @@ def build_objective(
             "edge": (edge_term, weights["edge"] if edges is not None else 0.0),
             "color": (color_term, color_weight),
             "grain": (grain_term, weights["style"] * weights["grain"] if grains is not None else 0.0),
-            "calm": (calm_term, weights["calm"]),
             "gamut": (gamut_term, weights["gamut"]),
         },
         scale=weights["content"] * zero_content + style_weight * zero_style,
@@ -227,20 +221,6 @@ def _grain_targets(
         lambda style, mask: grain(styles[style].image, mask),
         least=MIN_CELLS * 4 ** (BANDS - 1),  # of pixels: what are four cells of the last band
     )
-
-
-def _gains(content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment]) -> Tensor:
-    """Return how much stronger the contrast may become at each pixel, shape (H, W); of several styles the mean."""
-    gains = []
-    for mask, assignment in zip(content.masks, assignments, strict=True):
-
-        def gain(source: Source, mask: Tensor = mask) -> Tensor:
-            style = styles[source.style]
-            return mask.new_tensor(contrast_gain(content.image, mask, style.image, style.mask(source.label)))
-
-        taken = assignment.sources and assignment.weight
-        gains.append(blended(assignment.sources, gain) if taken else mask.new_tensor(1.0))
-    return (torch.stack(gains)[:, None, None] * content.masks).sum(0)
 
 
 def _targets(

@@ -256,8 +256,8 @@ def trace_and_inverse(matrices: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
     The condition of a product of covariances is the square of theirs, up to 1e12, for which float32 has no digits left:
     the gradient is then wrong by 5 to 10 % at 256 and 512 channels. In float64 it is right to 1e-5. On the CPU an
     eigen-decomposition is the faster way: 0.7, 2.7, 13 and 91 ms for 64, 128, 256 and 512 channels on one thread,
-    against 3, 8, 42 and 370 ms of Newton-Schulz. Elsewhere :func:`newton_schulz` is asked, since a GPU is made for
-    products of matrices (there the two weren't timed).
+    against 3, 8, 42 and 370 ms of Newton-Schulz. On a GPU :func:`newton_schulz` is: 3 ms for four matrices of 512
+    channels on an H200, where an eigen-decomposition takes 19, and 73 on the CPU beside it.
 
     Parameters
     ----------

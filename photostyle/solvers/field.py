@@ -1,4 +1,4 @@
-"""The affine field as something to optimise: where it starts, what picture it makes, what it costs by itself."""
+"""The affine field: where it starts, by what it is measured, and what picture it makes at any size."""
 
 from __future__ import annotations
 
@@ -16,22 +16,18 @@ from torch import Tensor
 from photostyle.images import resize
 from photostyle.images.guided import LUMA, local_contrast
 from photostyle.images.local_affine import apply_affine, fit_affine, lifted_rows
-from photostyle.objective.detail import detail_loss, log_contrast
 from photostyle.objective.matting import matting_laplacian
-from photostyle.objective.total import Objective
-from photostyle.regions.labels import area_average
 from photostyle.regions.matte import soft_matte
-from photostyle.solvers.bilateral import Slicer, apply_maps, field_of, normalised, region_slice
-from photostyle.solvers.cosines import from_cosines, smoothness, to_cosines
+from photostyle.solvers.bilateral import apply_maps, field_of, normalised, region_slice
+from photostyle.solvers.cosines import from_cosines, to_cosines
 from photostyle.solvers.statistics import Moments, moments, style_moments, transport_map
 
 if TYPE_CHECKING:
-    from photostyle.config import TransferConfig
     from photostyle.regions.labels import LabelMasks
     from photostyle.regions.match import Assignment
     from photostyle.solvers.problem import Problem
 
-__all__ = ["FieldSpace", "field_objective", "field_space", "paint"]
+__all__ = ["FieldSpace", "field_space", "paint"]
 
 _SPREAD = 0.05  # squared colour units: variance of brightness in a picture of full contrast
 _LEAST_SPREAD = 1e-4  # least variance along any axis of a style's colours, for the metric
@@ -211,53 +207,6 @@ def _freedom(content: NDArray[np.float32], tones: int) -> NDArray[np.float32]:
         squares = sum(np.square(each).sum(-1) for each in np.gradient(smooth, axis=(0, 1))) * (width / 100) ** 2
         freedom[t] = squares / (squares + _VARIED**2)
     return freedom
-
-
-def field_objective(
-    objective: Objective,
-    space: FieldSpace,
-    content: NDArray[np.float32],
-    grid: tuple[int, int],
-    config: TransferConfig,
-) -> Objective:
-    """Turn an objective of pixels into one of a field's coordinates.
-
-    Parameters
-    ----------
-    objective : Objective
-        Of pixels, at the content's size.
-    space : FieldSpace
-    content : ndarray, shape (H, W, 3)
-    grid : tuple of int
-        (tones, cells).
-    config : TransferConfig
-        Resolved.
-
-    Returns
-    -------
-    Objective
-        Of tensors of shape (K, tones, cells, cells, 15).
-    """
-    size = (content.shape[1], content.shape[0])
-    mattes = normalised(np.stack([area_average(matte, size) for matte in space.mattes]))
-    slicer = Slicer(content, mattes, *grid, str(space.inputs.device))
-
-    def picture(coordinates: Tensor) -> Tensor:
-        return slicer(space.field(coordinates))
-
-    def penalty(coordinates: Tensor) -> Tensor:
-        return smoothness(coordinates, space.shares)
-
-    with torch.no_grad():
-        target = log_contrast(picture(space.start(*grid, config.strength)).clamp(0, 1))
-
-    def detail(x: Tensor, _features: object) -> Tensor:
-        return detail_loss(x, target)
-
-    assert config.field_weight is not None
-    assert config.detail_weight is not None
-    terms = {**objective.terms, "detail": (detail, config.detail_weight)}
-    return replace(objective, terms=terms, picture=picture, penalties={"field": (penalty, config.field_weight)})
 
 
 def paint(

@@ -20,7 +20,8 @@ from photostyle.objective.targets import ContentInput, build_objective
 from photostyle.objective.total import Objective
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment
-from photostyle.solvers.field import FieldSpace, field_objective
+from photostyle.solvers.field import FieldSpace
+from photostyle.solvers.field_objective import field_objective
 from photostyle.solvers.memory import keep_freed_memory
 from photostyle.solvers.schedule import Stage
 
