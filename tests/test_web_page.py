@@ -26,7 +26,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with page_served(tmp_path_factory.mktemp("page"), limits=Limits(side=SIDE), iterations=12) as running:
+    with page_served(tmp_path_factory.mktemp("page"), limits=Limits(side=SIDE), iterations=30) as running:
         yield running
 
 
@@ -71,12 +71,32 @@ def test_from_upload_to_a_finished_picture_for_each_region(tab):
     with Image.open(io.BytesIO(tab.download("picture"))) as opened:
         assert opened.size == (SIDE, 120)
     record = json.loads(tab.download("record"))
-    assert record["config"]["iterations"] == 12
+    assert record["config"]["iterations"] == 30
     with Image.open(io.BytesIO(tab.download("regions"))) as opened:
         assert len(np.unique(np.asarray(opened))) == 2
     assert tab.errors == []
     assert {url.split("/")[2] for url in tab.asked if url.startswith("http")} == {tab.url.split("/")[2]}
     assert all(url.startswith(("http", "data:", "blob:")) for url in tab.asked)
+
+
+def test_the_strength_of_a_photograph_is_chosen_on_the_finished_picture(tab):
+    page = tab.page
+    tab.fill()
+    page.get_by_label("Photo: stays a photograph").check()
+    page.locator("#run button, button#run").first.click()
+    expect(page.locator("#status")).to_contain_text("Done in")
+    with Image.open(io.BytesIO(tab.download("picture"))) as opened:
+        whole = np.asarray(opened.convert("RGB"), dtype=float)
+    page.get_by_label("Strength of the style").fill("40")
+    expect(page.locator(".ps-strength output")).to_have_text("40%")
+    assert page.locator(".ps-after").evaluate("e => getComputedStyle(e).opacity") == "0.4"
+    with Image.open(io.BytesIO(tab.download("picture"))) as opened:
+        part = np.asarray(opened.convert("RGB"), dtype=float)
+    with Image.open(io.BytesIO(picture_bytes(SIDE, 120))) as opened:
+        content = np.asarray(opened.convert("RGB"), dtype=float)
+    assert np.abs(whole - content).mean() > 5
+    np.testing.assert_allclose(part, content + 0.4 * (whole - content), atol=1)
+    assert tab.errors == []
 
 
 def test_a_mended_mask_reaches_the_result(tab):

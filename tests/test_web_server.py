@@ -255,7 +255,8 @@ def test_photo_mode_and_options_of_the_page_reach_the_record(client):
     client.styles(picture_bytes(seed=1))
     told = client.run(mode="photo", use="each", iterations="3", strength=0.5, seed="7")
     config = json.loads(client.fetch(told, "record"))["config"]
-    assert (config["mode"], config["iterations"], config["strength"], config["seed"]) == ("photo", 3, 0.5, 7)
+    assert (config["mode"], config["iterations"], config["strength"], config["seed"]) == ("photo", 3, 1.0, 7)
+    assert "?strength=0.50" in told  # it is chosen on the finished picture
     assert "--iterations is 'many'" in client.run(iterations="many")
 
 

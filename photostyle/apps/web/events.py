@@ -200,7 +200,11 @@ class Events:
             return
         outcome: Outcome = job.outcome
         urls = self.service.urls(session, outcome)
-        picture = (fragments.compared if compare else fragments.result)(urls, outcome.record)
+        picture = (
+            fragments.compared(urls, outcome.record)
+            if compare
+            else fragments.result(urls, outcome.record, outcome.strength)
+        )
         yield [
             fragments.notice(_ending(outcome, compare=compare)),
             "",

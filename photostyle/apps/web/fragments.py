@@ -129,23 +129,33 @@ def slider(before: str, after: str, names: tuple[str, str]) -> str:
     """Return two pictures over one another, and a slider between them."""
     left, right = map(html.escape, names)
     return f"""<div class="ps-slider" style="--at: 50%">
- <img src="{after}" alt="{right}"><img class="ps-before" src="{before}" alt="{left}"><span class="ps-line"></span>
+ <img class="ps-after" src="{after}" alt="{right}"><img class="ps-before" src="{before}" alt="{left}">
+ <span class="ps-line"></span>
  <input type="range" min="0" max="100" value="50" aria-label="{left} to the left of the line, {right} to the right">
  <span class="ps-tag ps-left">{left}</span><span class="ps-tag ps-right">{right}</span></div>"""
 
 
-def result(urls: Mapping[str, str], record: Mapping[str, Any]) -> str:
-    """Return the finished picture beside what it was, and what may be downloaded."""
+def result(urls: Mapping[str, str], record: Mapping[str, Any], strength: float | None = None) -> str:
+    """Return the finished picture beside what it was, and what may be downloaded.
+
+    With a strength there is a second slider that shows the picture as far from what it was as one likes.
+    """
     names = {
         "picture": "Picture",
         "regions": "Regions (label map)",
         "legend": "Legend of the regions",
         "record": "Record of the run",
     }
+    shown, stronger = slider(urls["before"], urls["after"], ("Before", "After")), ""
+    if strength is not None:
+        shown = shown.replace("--at: 50%", f"--at: 50%; --strength: {strength:.2f}; --plain: url({urls['before']})")
+        stronger = f"""<label class="ps-strength">Strength <input type="range" min="0" max="100"
+ value="{100 * strength:.0f}" aria-label="Strength of the style"><output>{strength:.0%}</output></label>"""
+        urls = {**urls, "picture": f"{urls['picture']}?strength={strength:.2f}"}
     links = _links({name: (text, urls[name]) for name, text in names.items() if name in urls})
     decisions = "".join(f"<li>{html.escape(str(note))}</li>" for note in record.get("notes", ()))
     told = f"<details><summary>What was decided</summary><ul>{decisions}</ul></details>" if decisions else ""
-    return f'<div class="ps-result">{slider(urls["before"], urls["after"], ("Before", "After"))}{links}{told}</div>'
+    return f'<div class="ps-result">{shown}{stronger}{links}{told}</div>'
 
 
 def compared(urls: Mapping[str, str], record: Mapping[str, Any]) -> str:

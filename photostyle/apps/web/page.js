@@ -5,6 +5,14 @@
   document.addEventListener("input", (event) => {
     const slider = event.target.closest?.(".ps-slider");
     if (slider && event.target.type === "range") slider.style.setProperty("--at", `${event.target.value}%`);
+    const strength = event.target.closest?.(".ps-strength");
+    if (strength) {
+      const shown = strength.closest(".ps-result"), share = (event.target.value / 100).toFixed(2);
+      shown.querySelector(".ps-slider").style.setProperty("--strength", share);
+      strength.querySelector("output").textContent = `${event.target.value}%`;
+      const link = shown.querySelector('[data-file="picture"]');
+      link.href = `${link.href.split("?")[0]}?strength=${share}`;
+    }
   });
 
   const read = (runs, size) => {

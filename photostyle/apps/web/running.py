@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,13 +20,26 @@ from photostyle.apps.web.session import Regions, Session
 from photostyle.comparison import compare
 from photostyle.config import TransferConfig
 from photostyle.errors import Interrupted, StoppedError, UsageError
-from photostyle.pipeline import Result, transfer, write_atomically
+from photostyle.pipeline import Result, transfer, write_atomically, write_picture
 from photostyle.progress import Callback
 from photostyle.report.beside import legend_bytes
 from photostyle.report.masks import indexed_png
 from photostyle.segmenting import Segmenter, read_picture, segment
 
-__all__ = ["Inputs", "Outcome", "choices_of", "comparison_work", "find_regions", "inputs_of", "transfer_work"]
+__all__ = [
+    "RESULT",
+    "Inputs",
+    "Outcome",
+    "choices_of",
+    "comparison_work",
+    "find_regions",
+    "inputs_of",
+    "part_way",
+    "transfer_work",
+]
+
+RESULT = "photostyle.png"
+"""What the picture of a run is called in its folder."""
 
 _LEAST_SHARE = 0.006  # of a picture; smaller regions join their neighbour in a run, so nothing is chosen for them
 _MAP_SIDE = 640
@@ -58,11 +72,23 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out: files by what they are, the record, and why it ended early, if it did."""
+    """What came out.
+
+    Attributes
+    ----------
+    files : dict of str to Path
+        By what they are.
+    record : dict
+    stopped : str
+        Why it ended early, if it did.
+    strength : float or None
+        How far the style was asked to go, of a picture that goes all the way and may be shown at any strength.
+    """
 
     files: dict[str, Path]
     record: dict[str, Any]
     stopped: str = ""
+    strength: float | None = None
 
 
 def find_regions(session: Session, segmenter: Segmenter) -> Regions:
@@ -122,7 +148,14 @@ def inputs_of(session: Session, config: TransferConfig, *, use_regions: bool) ->
 
 
 def transfer_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], Outcome]:
-    """Return the work of a transfer; stopped in between, its outcome is the best so far."""
+    """Return the work of a transfer; stopped in between, its outcome is the best so far.
+
+    A field of colour maps goes all the way: its strength is chosen on the finished picture, see :func:`part_way`.
+    """
+    config = inputs.config
+    strength = None
+    if config.mode == "photo" and config.solver != "pixels" and config.preserve_color == "none":
+        strength, inputs = config.strength, replace(inputs, config=replace(config, strength=1.0))
 
     def work(callback: Callback) -> Outcome:
         stopped = ""
@@ -132,9 +165,20 @@ def transfer_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], 
             if stop.result is None:
                 raise
             result, stopped = stop.result, "stopped" if isinstance(stop, Interrupted) else str(stop)
-        return Outcome(_save(result, inputs), result.record, stopped)
+        return Outcome(_save(result, inputs), result.record, stopped, strength)
 
     return work
+
+
+def part_way(picture: Path, strength: float) -> Path:
+    """Write the picture of a run so far on the way from its content, 0, to itself, 1; return where it lies."""
+    path = picture.with_name(f"{picture.stem}-{strength:.2f}.png")
+    if not path.exists():
+        whole, content = read_picture(picture), read_picture(picture.with_name("content.png"))
+        plain = cv2.resize(content.rgb, whole.size, interpolation=cv2.INTER_AREA)
+        rgb = plain + np.float32(strength) * (whole.rgb - plain)
+        write_picture(path, rgb, alpha=whole.alpha, bit_depth=whole.bit_depth, exif=whole.exif)
+    return path
 
 
 def comparison_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], Outcome]:
@@ -182,7 +226,7 @@ def _save(result: Result, inputs: Inputs) -> dict[str, Path]:
 
     Nothing is rescued: where the folder is gone, the tab is closed.
     """
-    output = inputs.folder / "photostyle.png"
+    output = inputs.folder / RESULT
     result.save(output)
     write_beside(result, output)
     height, width = result.rgb.shape[:2]

@@ -8,15 +8,17 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
 import gradio
 import uvicorn
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Query, Response
 from fastapi.responses import FileResponse
 from starlette.types import ASGIApp
 
 from photostyle.apps.web.guard import Guard
 from photostyle.apps.web.page import FONTS, build_page
+from photostyle.apps.web.running import RESULT, part_way
 from photostyle.apps.web.service import Service
 from photostyle.errors import UsageError
 
@@ -77,11 +79,12 @@ def make_app(service: Service, *, token: str | None, hosts: tuple[str, ...] | No
         return FileResponse(_HERE / "page.js", media_type="text/javascript", headers={"cache-control": "no-cache"})
 
     @app.get("/photostyle/file/{key}")
-    def file(key: str) -> FileResponse:
+    def file(key: str, strength: Annotated[float, Query(ge=0, le=1)] = 1.0) -> FileResponse:
         found = service.sessions.file(key)
         if found is None or not found[0].is_file():
             raise HTTPException(404, "this file is gone: run again")
-        return FileResponse(found[0], filename=found[1], headers={"cache-control": "private, no-store"})
+        path = part_way(found[0], strength) if strength < 1 and found[0].name == RESULT else found[0]
+        return FileResponse(path, filename=found[1], headers={"cache-control": "private, no-store"})
 
     @app.get("/photostyle/here/{name}")
     def here(name: str) -> Response:
