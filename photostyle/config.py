@@ -144,7 +144,9 @@ class TransferConfig:
     denoise_strength: float = _option(1.0, "How much of it; 1 is what is usual for the noise that is found.")
     auto_contrast: bool = _option(False, "Stretch the result's brightness to the full range.")
     strip_metadata: bool = _option(
-        False, "Leave the content's EXIF (camera, author, place) out of the result, which keeps it otherwise."
+        False,
+        "Leave the content's EXIF (camera, author, place) out of the result, which keeps it otherwise; a TIFF keeps no "
+        "camera settings and no place.",
     )
     start: str | None = _option(
         None,
