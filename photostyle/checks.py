@@ -49,10 +49,7 @@ def check_config(config: TransferConfig) -> None:
         check_number(name, getattr(config, name))
         if getattr(config, name) > 1:
             raise UsageError(f"{flag(name)} is {getattr(config, name)}, but must lie between 0 and 1")
-    check_number("averaging", config.averaging)
     check_number("settle", config.settle)
-    if config.averaging >= 1:
-        raise UsageError(f"--averaging is {config.averaging}, but must lie between 0 and 1, and below 1")
     _check_layers(config, "content")
     _check_layers(config, "style")
     check_weights("style_weights", config.style_weights)

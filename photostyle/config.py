@@ -144,7 +144,9 @@ class TransferConfig:
     denoise_strength: float = _option(1.0, "How much of it; 1 is what is usual for the noise that is found.")
     auto_contrast: bool = _option(False, "Stretch the result's brightness to the full range.")
     strip_metadata: bool = _option(
-        False, "Leave the content's EXIF (camera, author, place) out of the result, which keeps it otherwise."
+        False,
+        "Leave the content's EXIF (camera, author, place) out of the result, which keeps it otherwise; a TIFF keeps no "
+        "camera settings and no place.",
     )
     start: str | None = _option(
         None,
@@ -154,11 +156,6 @@ class TransferConfig:
     noise_share: float = _option(0.5, "Share of white noise in the start mix, 0 to 1.")
     optimizer: str = _option("lbfgs", "lbfgs (with a weak Wolfe line search) or adam.")
     learning_rate: float | None = _option(None, "First step of the optimiser. Default: 1 for lbfgs, 0.02 for adam.")
-    averaging: float = _option(
-        0.0,
-        "Adam: how slowly its average of the iterates forgets, below 1 (0: there is none). At the end of a level the "
-        "average is kept where its loss is lower: not at the default learning rate, but perhaps at higher ones.",
-    )
     history: int = _option(20, "Pairs that L-BFGS remembers.")
     iterations: int | None = _option(None, "Iterations in all, over all levels; fewer where the loss settles.")
     schedule: str = _option(
@@ -235,11 +232,6 @@ def resolve(config: TransferConfig) -> TransferConfig:
         raise UsageError(f"--solver {solver} makes photographs of photographs: pass --mode photo with it")
     if config.preset and config.mode != "photo":
         raise UsageError(f"--preset {config.preset} belongs to photo mode: pass --mode photo with it")
-    if config.averaging and config.optimizer != "adam":
-        raise UsageError(
-            f"--averaging {config.averaging:g} belongs to Adam, since the iterates of {config.optimizer} only get "
-            "better: pass --optimizer adam with it, or leave it out"
-        )
     if config.preserve_color != "none" and config.mode == "photo":
         raise UsageError(
             f"--preserve-color {config.preserve_color} keeps the content's colours, but photo mode exists to change "
@@ -293,6 +285,4 @@ def affine_start(config: TransferConfig) -> TransferConfig:
     """
     names = [name for name in BY_SOLVER["photo", "affine"] if name != "backbone"]
     unset: dict[str, Any] = dict.fromkeys((*names, "start", "style_weight", "learning_rate"))
-    return resolve(
-        replace(config, **unset, solver="affine", optimizer="lbfgs", averaging=0.0, normalisation="relative")
-    )
+    return resolve(replace(config, **unset, solver="affine", optimizer="lbfgs", normalisation="relative"))

@@ -94,7 +94,7 @@ class Result:
         Parameters
         ----------
         path : path
-            Ends in .png, .jpg, .jpeg, .webp, .tif or .tiff.
+            Ends in .png, .jpg, .jpeg, .webp, .tif or .tiff; a TIFF has no camera settings and no place.
         overwrite : bool
             Whether an existing file may be replaced.
 

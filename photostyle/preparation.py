@@ -145,7 +145,8 @@ def prepare(
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
     if picture.exif is not None and not config.strip_metadata and tells_place(picture.exif):
         notes.append(
-            "the content's EXIF tells where it was taken, and goes with the result; --strip-metadata leaves it out"
+            "the content's EXIF tells where it was taken, and goes with the result unless that is a TIFF; "
+            "--strip-metadata leaves it out"
         )
     if fitted != size:
         notes.append(

@@ -46,7 +46,7 @@ def check_weights(name: str, weights: Sequence[float] | None) -> None:
 
 
 def pairs(name: str, values: Sequence[str]) -> dict[str, str]:
-    """Take KEY=VALUE texts apart.
+    """Take LABEL=VALUE texts apart; blanks around label and value don't count.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def pairs(name: str, values: Sequence[str]) -> dict[str, str]:
     Raises
     ------
     UsageError
-        If one has no "=" or an empty side, or a key occurs twice.
+        If one has no "=" or an empty side, or a label occurs twice.
     """
     result: dict[str, str] = {}
     for value in values:

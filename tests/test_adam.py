@@ -9,7 +9,6 @@ import pytest
 import torch
 from helpers import Counted
 
-from photostyle.objective.total import Evaluation
 from photostyle.solvers.adam import Adam
 
 
@@ -77,32 +76,27 @@ def test_earlier_points_are_not_changed():
 
 def test_state_dict_round_trip():
     objective = Counted(rosenbrock)
-    one = Adam(0.05, averaging=0.9)
+    one = Adam(0.05)
     points, at = minimise(one, objective, torch.tensor([-1.2, 1.0]), 9)
-    other = Adam(0.05, averaging=0.9)
+    other = Adam(0.05)
     other.load_state_dict(copy.deepcopy(one.state_dict()))  # as a checkpoint on disk
     x, y, at_x, at_y = points[-1], points[-1], at, at
     for _ in range(5):
         x, at_x = one.step(x, at_x, objective)
         y, at_y = other.step(y, at_y, objective)
         assert torch.equal(x, y)
-        assert torch.equal(one.state_dict()["average"], other.state_dict()["average"])
 
 
 def test_a_saved_state_does_not_change_with_the_optimiser():
     """Else a Ctrl-C in the middle of the next iteration would save moments that are one step ahead."""
     objective = Counted(rosenbrock)
-    optimizer = Adam(0.05, averaging=0.9)
+    optimizer = Adam(0.05)
     points, at = minimise(optimizer, objective, torch.tensor([-1.2, 1.0]), 3)
     state = optimizer.state_dict()
-    average = state["average"].clone()
-    saved = copy.deepcopy(state["moments"]["state"][0])
+    saved = copy.deepcopy(state["state"][0])
     optimizer.step(points[-1], at, objective)
     for name, value in saved.items():
-        assert torch.equal(state["moments"]["state"][0][name], value), name
-    assert torch.equal(state["average"], average)
-    assert state["averaged"] == 3
-    assert not torch.equal(optimizer.state_dict()["average"], average)
+        assert torch.equal(state["state"][0][name], value), name
 
 
 def test_before_the_first_step_the_state_is_empty():
@@ -111,54 +105,6 @@ def test_before_the_first_step_the_state_is_empty():
     fresh.load_state_dict({})
     points, _ = minimise(fresh, Counted(lambda x: (x**2).sum()), torch.ones(2), 1)
     assert points[1].tolist() == pytest.approx([0.9, 0.9])
-
-
-def test_the_first_averages_by_hand():
-    """β = ½ and steps of 1: x = 9, 8, 7; (½·9 + 8) / 1½ and (¼·9 + ½·8 + 7) / 1¾, without the bias of the start."""
-    optimizer, objective = Adam(1.0, averaging=0.5), Counted(lambda x: (2 * x).sum())
-    x, found = torch.tensor([10.0]), []
-    for _ in range(3):
-        x, _ = optimizer.step(x, objective(x), objective)
-        found.append((x.item(), optimizer.state_dict()["average"].item()))
-    assert found == [
-        pytest.approx((9, 9)),
-        pytest.approx((8, (0.5 * 9 + 8) / 1.5)),
-        pytest.approx((7, (0.25 * 9 + 0.5 * 8 + 7) / 1.75)),
-    ]
-
-
-@pytest.mark.parametrize("averaging", [0.3, 0.9, 0.999])
-def test_the_average_is_the_weighted_sum(averaging):
-    optimizer, objective = Adam(0.05, averaging), Counted(rosenbrock)
-    points, _ = minimise(optimizer, objective, torch.tensor([-1.2, 1.0], dtype=torch.float64), 40)
-    weights = [averaging ** (40 - i) for i in range(1, 41)]
-    expected = sum(w * x for w, x in zip(weights, points[1:], strict=True)) / sum(weights)
-    assert torch.allclose(optimizer.state_dict()["average"], expected, rtol=1e-12)
-
-
-def test_without_averaging_there_is_none_and_with_it_the_iterates_are_the_same():
-    start = torch.tensor([-1.2, 1.0])
-    plain, averaging = Adam(0.05), Adam(0.05, averaging=0.9)
-    one, _ = minimise(plain, Counted(rosenbrock), start, 5)
-    other, _ = minimise(averaging, Counted(rosenbrock), start, 5)
-    assert torch.equal(torch.stack(one), torch.stack(other))
-    assert plain.state_dict()["average"] is None
-
-
-def test_the_average_has_less_noise_than_the_iterates():
-    """A quadratic whose gradients have noise of their own: Adam walks about the minimum, the average stays near it."""
-    generator = torch.Generator().manual_seed(0)
-    minimum = torch.full((400,), 0.3)
-
-    def noisy(x):
-        gradient = 2 * (x - minimum) + torch.randn(x.shape, generator=generator)
-        return Evaluation(float((x - minimum).square().sum()), gradient, {})
-
-    optimizer = Adam(0.05, averaging=0.98)
-    points, _ = minimise(optimizer, noisy, torch.zeros(400), 300)
-    iterates = torch.stack(points[-50:]).sub(minimum).square().mean()
-    average = optimizer.state_dict()["average"].sub(minimum).square().mean()
-    assert average < 0.4 * iterates
 
 
 def test_a_nan_gradient_gives_a_point_that_is_not_finite():

@@ -18,7 +18,7 @@ from helpers import halves, indexed_mask
 from PIL import Image
 
 from photostyle import __version__
-from photostyle.apps.arguments import parse_content_mask, parse_map
+from photostyle.apps.arguments import parse_content_mask
 from photostyle.apps.files import checkpoint_path, record_path, snapshot_path
 from photostyle.config import CHOICES, TransferConfig
 from photostyle.errors import UsageError
@@ -133,7 +133,7 @@ def test_regions_from_masks_a_grid_and_a_folder(shop):
 
 def test_a_style_for_each_region(shop):
     arguments = ["transfer", shop.content, "-o", shop.output, *shop.network, *shop.quick]
-    maps = ["--map", f"sky={shop.style}", "--map", f"rest={shop.content}"]
+    maps = ["--map", f"sky = {shop.style}", "--map", f"rest={shop.content}"]
     assert shop(*arguments, "--content-mask", shop.content_mask, *maps).code == 0
     styles = {a["label"]: [s["style"] for s in a["sources"]] for a in _record(shop)["assignments"]}
     assert styles == {"sky": [0], "land": [1]}
@@ -184,13 +184,11 @@ def test_names_of_files_beside_a_result(tmp_path):
     assert snapshot_path(tmp_path / "a.jpg", 12345) == tmp_path / "a-12345.jpg"
 
 
-def test_parsing_of_masks_and_maps(tmp_path, monkeypatch):
+def test_parsing_of_masks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert parse_map(None) == {}
-    assert parse_map(["sky=a=b.png", "rest=c.png"]) == {"sky": "a=b.png", "rest": "c.png"}
     assert parse_content_mask(None) is None
     assert parse_content_mask(["m.png"]) == "m.png"
-    assert parse_content_mask(["sky=a.png", "sea=b.png"]) == {"sky": "a.png", "sea": "b.png"}
+    assert parse_content_mask(["sky = a.png", "sea=b.png "]) == {"sky": "a.png", "sea": "b.png"}
     (tmp_path / "a=b.png").write_text("")
     assert parse_content_mask(["a=b.png"]) == "a=b.png"
     with pytest.raises(UsageError):

@@ -85,21 +85,9 @@ def test_noise_share_lies_between_0_and_1(share):
     assert TransferConfig(noise_share=0).noise_share == 0
 
 
-@pytest.mark.parametrize("bad", [1.0, 1, 1.5, -0.1, math.nan, "0.9", True])
-def test_averaging_lies_between_0_and_1_and_below(bad):
-    with pytest.raises(UsageError, match="--averaging is"):
-        TransferConfig(optimizer="adam", averaging=bad)
-    assert resolve(TransferConfig(optimizer="adam", averaging=0)).averaging == 0
-    assert resolve(TransferConfig(optimizer="adam", averaging=0.999)).averaging == 0.999
-
-
-def test_averaging_belongs_to_adam():
-    with pytest.raises(UsageError, match=r"--averaging 0.9 belongs to Adam.*pass --optimizer adam"):
-        resolve(TransferConfig(averaging=0.9))
-    assert resolve(TransferConfig()).averaging == 0
-    assert resolve(TransferConfig(optimizer="adam", averaging=0.9)).averaging == 0.9
-    photo = resolve(TransferConfig(mode="photo", solver="pixels", optimizer="adam", averaging=0.9))
-    assert (affine_start(photo).optimizer, affine_start(photo).averaging) == ("lbfgs", 0)
+def test_pixels_by_adam_start_from_a_field_by_lbfgs():
+    photo = resolve(TransferConfig(mode="photo", solver="pixels", optimizer="adam"))
+    assert (photo.optimizer, affine_start(photo).optimizer) == ("adam", "lbfgs")
 
 
 @pytest.mark.parametrize("kind", ["content", "style"])

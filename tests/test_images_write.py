@@ -89,7 +89,7 @@ def test_profile_and_exif_are_embedded(suffix, bit_depth):
             with tifffile.TiffFile(io.BytesIO(data)) as tiff:
                 assert tiff.pages[0].tags[34675].value == srgb_profile()
                 assert tiff.pages[0].compression.name == "ADOBE_DEFLATE"
-                assert tiff.pages[0].tags[34665].value["ExposureTime"] == (1, 100)
+                assert not {34665, 34853} & set(tiff.pages[0].tags.keys())
             kept = Image.Exif()
             kept.load_from_fp(io.BytesIO(data))
         else:
@@ -102,6 +102,8 @@ def test_profile_and_exif_are_embedded(suffix, bit_depth):
             "2020:01:02 03:04:05",
             "Someone",
         )
+        if suffix in (".tif", ".tiff"):
+            continue
         assert kept.get_ifd(34665)[33434] == pytest.approx(0.01)
         assert kept.get_ifd(34665)[36867] == "2020:01:02 03:04:05"
         assert kept.get_ifd(34853)[1] == "N"
@@ -116,7 +118,10 @@ def test_exif_survives_a_round_trip_through_files(tmp_path, suffix):
         exif = Image.Exif()
         exif.load(read_picture(path).exif)
         assert exif[271] == "Maker"
-        assert exif.get_ifd(34665)[33434] == pytest.approx(0.01)
+        if suffix in (".tif", ".tiff"):
+            assert not exif.get_ifd(34665)
+        else:
+            assert exif.get_ifd(34665)[33434] == pytest.approx(0.01)
 
 
 def test_without_exif_there_is_none():

@@ -361,13 +361,19 @@ def test_where_a_content_was_taken_is_told_and_can_be_left_out(transfer, tmp_pat
     exif[34853] = {1: "N", 2: (48.0, 30.0, 0.0)}
     path = tmp_path / "here.jpg"
     image().save(path, exif=exif)
-    note = "the content's EXIF tells where it was taken, and goes with the result; --strip-metadata leaves it out"
+    note = (
+        "the content's EXIF tells where it was taken, and goes with the result unless that is a TIFF; "
+        "--strip-metadata leaves it out"
+    )
     for strip in (False, True):
         result = transfer(content=path, strip_metadata=strip)
         assert (note in result.record["notes"]) is not strip
         result.save(tmp_path / f"{strip}.jpg")
         with Image.open(tmp_path / f"{strip}.jpg") as saved:
             assert bool(saved.getexif().get_ifd(34853)) is not strip
+        result.save(tmp_path / f"{strip}.tif")
+        with Image.open(tmp_path / f"{strip}.tif") as saved:
+            assert not saved.getexif().get_ifd(34853)
 
 
 def test_resume_with_other_weights_is_refused(transfer, tmp_path, weights):

@@ -102,60 +102,6 @@ def test_the_result_is_the_picture_with_the_lowest_loss(problem):
     assert np.array_equal(solution.image, expected)
 
 
-NOISY = {"optimizer": "adam", "learning_rate": 0.2, "averaging": 0.7, "start": "content", "grain_weight": 0.0}
-
-
-def test_the_average_of_the_iterates_is_kept_at_the_end_of_a_level_where_its_loss_is_lower(problem):
-    stage = Stage("style", SMALL, 20)
-    config = config_for([stage], **NOISY)
-    objective, image, _ = run_module.build_stage(problem, stage, config)
-    points = []
-    optimise(objective, LevelState(image, image.clone()), 20, config, lambda state, _: points.append(state.x))
-    weights = [0.7 ** (20 - i) for i in range(1, 21)]
-    average = sum(w * x for w, x in zip(weights, points, strict=True)) / sum(weights)
-    solution, log = run(problem, [stage], **NOISY)
-    np.testing.assert_allclose(solution.image, average[0].permute(1, 2, 0).clamp(0, 1), atol=1e-5)
-    (note,) = [note for note in solution.notes if "the average of the iterates is kept" in note]
-    assert note in log.messages
-    lowest = min(row["total"] for row in solution.history)
-    total = objective(average).total
-    assert total < 0.95 * lowest
-    assert note.endswith(f"at 40×32: its loss is {total:.4g}, the lowest of theirs {lowest:.4g}")
-
-
-def test_the_next_level_begins_with_the_average(problem, monkeypatch):
-    first, starts = Stage("style", SMALL, 20), []
-    average, _ = run(problem, [first], **NOISY)
-
-    def spy(objective, state, *arguments, **options):
-        starts.append(state.x[0].permute(1, 2, 0).numpy())
-        return optimise(objective, state, *arguments, **options)
-
-    monkeypatch.setattr(run_module, "optimise", spy)
-    run(problem, [first, Stage("style", LARGE, 1)], **NOISY)
-    assert np.array_equal(starts[1], resize(average.image, LARGE))
-
-
-def test_an_average_that_is_worse_is_not_kept(problem):
-    """On its way down each iterate is better than the mean of those before."""
-    stages = [Stage("style", LARGE, 6)]
-    options = {"optimizer": "adam", "learning_rate": 0.005}
-    solution, _ = run(problem, stages, averaging=0.99, **options)
-    assert solution.image.tobytes() == run(problem, stages, averaging=0.0, **options)[0].image.tobytes()
-    assert not [note for note in solution.notes if "average" in note]
-
-
-def test_an_interrupted_run_gives_the_average_but_goes_on_from_the_iterates(problem, tmp_path):
-    stages = [Stage("style", SMALL, 24)]
-    whole_run, _ = run(problem, stages, **NOISY)
-    checkpoint = Checkpoint(tmp_path / "a", "f")
-    stopped, _ = run(problem, stages, Log(stop_after=20), checkpoint, **NOISY)
-    assert np.array_equal(stopped.image, run(problem, [Stage("style", SMALL, 20)], **NOISY)[0].image)
-    resumed, _ = run(problem, stages, None, Checkpoint(tmp_path / "a", "f", resume=True), **NOISY)
-    assert resumed.image.tobytes() == whole_run.image.tobytes()
-    assert (resumed.history, resumed.notes) == (whole_run.history, whole_run.notes)
-
-
 def _start_total(problem):
     stage = Stage("style", LARGE, 1)
     objective, image, _ = run_module.build_stage(problem, stage, config_for([stage]))
@@ -244,7 +190,6 @@ CASES = [
     pytest.param(PHOTO, LUAN, id="photo"),
     pytest.param(ARTISTIC, {"optimizer": "adam", "start": "noise"}, id="adam"),
     pytest.param(PHOTO, {**LUAN, "optimizer": "adam"}, id="photo-adam"),
-    pytest.param(ARTISTIC, {"optimizer": "adam", "learning_rate": 0.2, "averaging": 0.7}, id="adam-average"),
 ]
 
 

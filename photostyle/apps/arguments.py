@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photostyle.errors import UsageError
+from photostyle.values import pairs
 
 __all__ = [
     "ContentArgument",
@@ -20,7 +20,6 @@ __all__ = [
     "StyleArgument",
     "StyleMaskOption",
     "parse_content_mask",
-    "parse_map",
 ]
 
 ContentArgument = Annotated[
@@ -59,43 +58,16 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing bu
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
-def parse_map(values: list[str] | None) -> dict[str, str]:
-    """Parse LABEL=FILE pairs.
-
-    Raises
-    ------
-    UsageError
-        If one has no "=", or a label occurs twice.
-    """
-    result: dict[str, str] = {}
-    for value in values or []:
-        label, separator, file = value.partition("=")
-        if not (label and separator and file):
-            raise UsageError(f"--map is {value!r}, but must be LABEL=FILE, such as sky=starry_night.jpg")
-        if label in result:
-            raise UsageError(f"--map names the label {label!r} twice")
-        result[label] = file
-    return result
-
-
 def parse_content_mask(values: list[str] | None) -> str | dict[str, str] | None:
     """Parse --content-mask: one map, or LABEL=FILE for each soft mask.
 
     Raises
     ------
     UsageError
-        If several maps are given, or a label occurs twice.
+        If of several one is no LABEL=FILE, or a label occurs twice.
     """
     if not values:
         return None
     if len(values) == 1 and ("=" not in values[0] or Path(values[0]).exists()):
         return values[0]
-    if any("=" not in value for value in values):
-        raise UsageError("--content-mask is repeated: give one label map, or LABEL=FILE for each soft mask")
-    result: dict[str, str] = {}
-    for value in values:
-        label, _, file = value.partition("=")
-        if not label or not file or label in result:
-            raise UsageError(f"--content-mask is {value!r}, but must be LABEL=FILE with a label of its own")
-        result[label] = file
-    return result
+    return pairs("content_mask", values)

@@ -130,7 +130,7 @@ def batch_command(
         )
 
 
-_COUNTS = {"done": "done", "copied": "copied from the same result", "kept": "done before", "failed": "failed"}
+_COUNTS = {"done": "done", "kept": "done before", "failed": "failed"}
 
 
 def _summary(
@@ -172,7 +172,7 @@ def _list(plan: Plan, *, json_: bool) -> None:
     """Write what would be done on standard output."""
     rows = []
     for number in range(len(plan.keys)):
-        status = "done" if number in plan.done else "copy" if number in plan.copies else "open"
+        status = "done" if number in plan.done else "open"
         rows.append(_row(plan, number) | {"status": status})
     if json_:
         typer.echo(json.dumps(rows, ensure_ascii=False))

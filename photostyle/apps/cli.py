@@ -24,7 +24,6 @@ from photostyle.apps.arguments import (
     StyleArgument,
     StyleMaskOption,
     parse_content_mask,
-    parse_map,
 )
 from photostyle.apps.batch import batch_command
 from photostyle.apps.models import models_app
@@ -48,6 +47,7 @@ from photostyle.errors import (
     UsageError,
 )
 from photostyle.progress import Event, Message, Snapshot
+from photostyle.values import pairs
 
 if TYPE_CHECKING:
     from photostyle.pipeline import Result
@@ -140,7 +140,7 @@ def transfer_command(
             result = transfer(
                 content,
                 style or [],
-                map=parse_map(map_),
+                map=pairs("map", map_ or []),
                 content_mask=parse_content_mask(content_mask),
                 style_mask=style_mask or None,
                 checkpoint=checkpoint,

@@ -23,13 +23,13 @@ from photostyle.apps.arguments import (
     StyleArgument,
     StyleMaskOption,
     parse_content_mask,
-    parse_map,
 )
 from photostyle.apps.options import config_from, parse_text, with_config_options
 from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.config import TransferConfig
 from photostyle.errors import Interrupted, PhotostyleError, UsageError
 from photostyle.progress import Event, Message
+from photostyle.values import pairs
 from photostyle.variations import check_varied, checked_values, value_text
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def sweep_command(
                 content,
                 style or [],
                 vary=values,
-                map=parse_map(map_),
+                map=pairs("map", map_ or []),
                 content_mask=parse_content_mask(content_mask),
                 style_mask=style_mask or None,
                 config=config,

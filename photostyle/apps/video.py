@@ -18,11 +18,11 @@ from photostyle.apps.arguments import (
     StyleArgument,
     StyleMaskOption,
     parse_content_mask,
-    parse_map,
 )
 from photostyle.apps.options import config_from, with_config_options
 from photostyle.apps.screen import Screen, gentle_interrupt, loading
 from photostyle.errors import UsageError
+from photostyle.values import pairs
 from photostyle.video import VideoOptions, video_help
 
 __all__ = ["video_command"]
@@ -86,7 +86,7 @@ def video_command(
             source,
             style or [],
             output=output,
-            map=parse_map(map_),
+            map=pairs("map", map_ or []),
             content_mask=parse_content_mask(content_mask),
             style_mask=style_mask or None,
             video=video,

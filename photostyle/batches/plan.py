@@ -45,8 +45,6 @@ class Plan:
         Jobs that are final already, by number, with their picture's SHA-256.
     adopted : tuple of int
         Those of them that the journal doesn't know, since the process ended before its last line.
-    copies : mapping of int to (Path, str)
-        Open jobs whose result is there under another name, with its SHA-256.
     open : tuple of int
         Jobs to be run.
     """
@@ -56,7 +54,6 @@ class Plan:
     hashes: Hashes
     done: Mapping[int, str]
     adopted: tuple[int, ...]
-    copies: Mapping[int, tuple[Path, str]]
     open: tuple[int, ...]
 
 
@@ -84,11 +81,12 @@ def plan_batch(batch: Batch, *, overwrite: bool = False, callback: Callback = ig
     entries = read_journal(batch.folder)
     known = {entry["job"] for entry in entries}
     written = {(entry["job"], entry["sha256"]) for entry in entries if "sha256" in entry}
-    finished = [entry for entry in entries if entry["event"] == "done" and "sha256" in entry]
-    results = {(entry["job"], entry["key"]): str(entry["sha256"]) for entry in finished}
-    sources = {entry["key"]: entry["job"] for entry in finished}
+    results = {
+        (entry["job"], entry["key"]): entry["sha256"]
+        for entry in entries
+        if entry["event"] == "done" and "sha256" in entry
+    }
     done: dict[int, str] = {}
-    copies: dict[int, tuple[Path, str]] = {}
     adopted: list[int] = []
     for number, (job, key) in enumerate(zip(batch.jobs, keys, strict=True)):
         name, found = batch.name_of(job), sha256_or_none(job.output)
@@ -103,12 +101,9 @@ def plan_batch(batch: Batch, *, overwrite: bool = False, callback: Callback = ig
             if found is None:  # what lies beside a picture that is gone
                 own = name in known or bool(mark)
             _check_free(job, own, overwrite)
-            source = sources.get(key, name)
-            if source != name and sha256_or_none(batch.folder / source) == results[source, key]:
-                copies[number] = (batch.folder / source, results[source, key])
     opened = tuple(number for number in range(len(keys)) if number not in done)
-    _check([batch.jobs[number] for number in opened if number not in copies], callback)
-    return Plan(batch, keys, hashes, done, tuple(adopted), copies, opened)
+    _check([batch.jobs[number] for number in opened], callback)
+    return Plan(batch, keys, hashes, done, tuple(adopted), opened)
 
 
 def _mark(job: Job) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from photostyle.errors import OutputError
 from photostyle.images import write_atomically
 from photostyle.report.beside import json_bytes, record_path, regions_paths
 
-__all__ = ["copy_result", "publish", "recorded", "sha256_or_none"]
+__all__ = ["publish", "recorded", "sha256_or_none"]
 
 
 def publish(finished: Finished, output: Path, journal: Journal, job: str, key: str, **details: Any) -> str:
@@ -46,22 +46,6 @@ def publish(finished: Finished, output: Path, journal: Journal, job: str, key: s
     write_atomically(record_path(output), json_bytes(record))
     journal.append("done", job, key, sha256=sha256, **details)
     return sha256
-
-
-def copy_result(source: Path, output: Path, journal: Journal, job: str, key: str, sha256: str) -> bool:
-    """Make a result that is there under another name final under this one; False if it isn't whole any more."""
-    record = recorded(source)
-    try:
-        picture = source.read_bytes()
-        regions = [path.read_bytes() for path in regions_paths(source) if path.exists()]
-    except OSError:
-        return False
-    if record is None or hashlib.sha256(picture).hexdigest() != sha256 or len(regions) == 1:
-        return False
-    record.pop("batch", None)
-    pair = (regions[0], regions[1]) if regions else None
-    publish(Finished(picture, record, pair), output, journal, job, key, seconds=0.0, copy_of=source.name)
-    return True
 
 
 def recorded(output: Path) -> dict[str, Any] | None:

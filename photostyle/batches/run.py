@@ -12,7 +12,7 @@ from photostyle.batches.engine import Engine, Lost, Report
 from photostyle.batches.interrupts import deferred_interrupt
 from photostyle.batches.journal import Journal
 from photostyle.batches.plan import Plan
-from photostyle.batches.publish import copy_result, publish
+from photostyle.batches.publish import publish
 from photostyle.batches.task import Failed, Finished
 from photostyle.errors import PhotostyleError
 from photostyle.progress import Step
@@ -71,7 +71,7 @@ class Outcome:
     number : int
         In the batch.
     status : str
-        "open", "done" (now), "copied" (now, from the same result of another name), "kept" (done before) or "failed".
+        "open", "done" (now), "kept" (done before) or "failed".
     sha256 : str or None
         Of the picture, where it is final.
     seconds : float
@@ -139,18 +139,12 @@ def run_batch(
 
 
 def _settle(plan: Plan, journal: Journal, outcomes: list[Outcome], callback: Callable[[BatchEvent], Any]) -> None:
-    """Make final what needs no run: what is done, or there by another name; add lines that the journal lacks."""
+    """Make final what needs no run, being done; add lines that the journal lacks."""
     for number, sha256 in plan.done.items():
         outcomes[number].status, outcomes[number].sha256 = "kept", sha256
         if number in plan.adopted:
             journal.append("done", _name(plan, number), plan.keys[number], sha256=sha256, adopted=True)
-    for number, (source, sha256) in plan.copies.items():
-        output = plan.batch.jobs[number].output
-        if copy_result(source, output, journal, _name(plan, number), plan.keys[number], sha256):
-            outcomes[number].status, outcomes[number].sha256 = "copied", sha256
-    for outcome in outcomes:
-        if outcome.status != "open":
-            callback(JobEnded(None, outcome))
+        callback(JobEnded(None, outcomes[number]))
 
 
 def _name(plan: Plan, number: int) -> str:

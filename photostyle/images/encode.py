@@ -69,7 +69,8 @@ def encode_picture(
     bit_depth : int
         8 or 16. PNG and TIFF honour 16; JPEG and WebP always hold 8.
     exif : bytes, optional
-        EXIF to embed, with or without its prefix "Exif\0\0".
+        EXIF to embed, with or without its prefix "Exif\0\0". A TIFF takes only the texts, date and resolution of its
+        main directory, no camera settings and no place.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from photostyle.objective.total import Evaluation, Objective
 from photostyle.solvers.adam import Adam
 from photostyle.solvers.lbfgs import LBFGS, is_finite
 
-__all__ = ["LevelState", "keep_average", "optimise"]
+__all__ = ["LevelState", "optimise"]
 
 _RUNAWAY = 100.0
 _WINDOW = 10  # iterations over which a loss is watched
@@ -89,7 +89,7 @@ def optimise(
     iterations : int
         The iteration of this level at which to stop.
     config : TransferConfig
-        Resolved: optimiser, learning rate, averaging, history, and when a level has settled.
+        Resolved: optimiser, learning rate, history, and when a level has settled.
     on_iteration : callable
         Called after each iteration; what it raises ends the run.
 
@@ -133,30 +133,10 @@ def optimise(
     return state
 
 
-def keep_average(objective: Objective, state: LevelState) -> bool:
-    """Let the average of a level's iterates be its best picture, if there is one and its loss is the lowest.
-
-    This costs an evaluation, so it is for the end of a level.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-    """
-    average = state.optimizer.get("average")
-    if average is None:
-        return False
-    total = objective(average).total
-    if not total < state.best_total:
-        return False
-    state.best, state.best_total = average, total
-    return True
-
-
 def _optimizer(config: TransferConfig) -> LBFGS | Adam:
     assert config.learning_rate is not None
     if config.optimizer == "adam":
-        return Adam(config.learning_rate, config.averaging)
+        return Adam(config.learning_rate)
     return LBFGS(config.learning_rate, config.history)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
@@ -25,7 +24,7 @@ from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
 from photostyle.solvers.estimate import tiled_choices
 from photostyle.solvers.field import FieldSpace, paint
 from photostyle.solvers.memory import is_out_of_memory, return_freed_memory
-from photostyle.solvers.pixels import LevelState, keep_average, optimise
+from photostyle.solvers.pixels import LevelState, optimise
 from photostyle.solvers.problem import Problem, build_stage, to_array, to_tensor
 from photostyle.solvers.schedule import Stage
 from photostyle.solvers.start import start_picture
@@ -160,14 +159,8 @@ class _Run:
         while self.index < len(self.stages):
             stage = self.stages[self.index]
             config = affine_start(self.config) if stage.grid and self.config.solver == "pixels" else self.config
-            objective = self._within_memory(stage, config)
+            self._within_memory(stage, config)
             assert self.level is not None
-            lowest = self.level.best_total
-            if keep_average(objective, self.level):
-                self._note(
-                    f"the average of the iterates is kept at {stage.size[0]}×{stage.size[1]}: its loss is "
-                    f"{self.level.best_total:.4g}, the lowest of theirs {lowest:.4g}"
-                )
             if self.level.converged and self.level.iteration < stage.iterations:
                 self._note(
                     f"no lower loss can be found at {stage.size[0]}×{stage.size[1]} after "
@@ -178,13 +171,14 @@ class _Run:
                 break
             self.index, self.level = self.index + 1, None
 
-    def _within_memory(self, stage: Stage, config: TransferConfig) -> Objective:
+    def _within_memory(self, stage: Stage, config: TransferConfig) -> None:
         """Optimise at one stage; where a GPU has less memory than was thought, go on with more tiled blocks."""
         backbone, device = self.problem.backbone, self.problem.device
         choices = tiled_choices(backbone, stage, config, device)
         for blocks in choices:
             try:
-                return self._optimise(stage, config, blocks)
+                self._optimise(stage, config, blocks)
+                return
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error) or blocks == choices[-1]:
                     raise
@@ -195,7 +189,7 @@ class _Run:
             self._note(f"the memory of {device} doesn't suffice for {stage.size[0]}×{stage.size[1]} {how}")
         raise AssertionError("there is always a last choice")
 
-    def _optimise(self, stage: Stage, config: TransferConfig, tiled_blocks: int) -> Objective:
+    def _optimise(self, stage: Stage, config: TransferConfig, tiled_blocks: int) -> None:
         return_freed_memory()
         objective, content, style = build_stage(self.problem, stage, config, tiled_blocks)
         self.objective = objective
@@ -205,7 +199,6 @@ class _Run:
             x = self._begin(stage, content, style)
             self.level = LevelState(x, x.clone())
         optimise(objective, self.level, stage.iterations, config, self._on_iteration)
-        return objective
 
     def elapsed(self) -> float:
         """Seconds of work, over all parts of a resumed run."""
@@ -215,10 +208,6 @@ class _Run:
         """Put the best so far into the solution; nothing if it ended before any iteration."""
         if self.solution.stopped is not None and not self.solution.history:
             return
-        if self.solution.stopped is not None and self.level is not None and self.objective is not None:
-            # after the checkpoint, which shall go on from the iterates; a second Ctrl-C doesn't wait for this
-            with contextlib.suppress(KeyboardInterrupt):
-                keep_average(self.objective, self.level)
         best = self.level.best if self.level is not None else self.previous
         if best is None:
             return

@@ -16,7 +16,7 @@ from photostyle.objective.total import Evaluation, Objective
 from photostyle.progress import Callback, Step
 from photostyle.solvers.estimate import tiled_choices
 from photostyle.solvers.memory import is_out_of_memory
-from photostyle.solvers.pixels import LevelState, keep_average, optimise
+from photostyle.solvers.pixels import LevelState, optimise
 from photostyle.solvers.problem import Problem, build_stage
 from photostyle.solvers.schedule import Stage
 
@@ -76,7 +76,6 @@ def solve_from(
                 objective, _, _ = build_stage(problem, stage, config, blocks)
                 objective = extended(objective)
                 state = optimise(objective, LevelState(start, start.clone()), stage.iterations, config, on_iteration)
-                keep_average(objective, state)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
