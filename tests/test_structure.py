@@ -35,6 +35,7 @@ ROWS = [
         "variations",
         "reconstruction_options",
         "progress",
+        "savable",
         "_version",
     },
     {"images"},
