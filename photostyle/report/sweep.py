@@ -17,8 +17,8 @@ from photostyle.report.grid import GridCell, labelled_grid
 from photostyle.variations import combinations, value_text
 
 if TYPE_CHECKING:
-    from photostyle.preparation import Prepared
     from photostyle.report.ranking import FixedObjective
+    from photostyle.report.record import Recordable
     from photostyle.savable import SavablePicture
 
 __all__ = ["Cell", "Sweep", "ranked"]
@@ -117,7 +117,7 @@ class Sweep:
         )
 
 
-def ranked(done: Sequence[Cell], vary: dict[str, list[Any]], ready: Prepared, objective: FixedObjective) -> Sweep:
+def ranked(done: Sequence[Cell], vary: dict[str, list[Any]], ready: Recordable, objective: FixedObjective) -> Sweep:
     """Return the cells so far, best first, with their record."""
     cells = tuple(sorted(done, key=lambda cell: (cell.objective.get("total", math.inf), cell.number)))
     record = {
