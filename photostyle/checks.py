@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from photostyle.defaults import CHOICES
 from photostyle.errors import UsageError
 from photostyle.values import check_integer, check_number, check_weights, flag, pairs
 
-if TYPE_CHECKING:
-    from photostyle.config import TransferConfig
-
 __all__ = ["check_config", "weights_by_label"]
 
 
-def check_config(config: TransferConfig) -> None:
+class _Options(Protocol):
+    """What is asked for by its name here of the options of a transfer; the others are looked up in lists of names."""
+
+    @property
+    def snapshots(self) -> Sequence[int]: ...
+    @property
+    def checkpoint_every(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def averaging(self) -> float: ...
+    @property
+    def settle(self) -> float | None: ...
+    @property
+    def style_weights(self) -> Sequence[float] | None: ...
+    @property
+    def match(self) -> Sequence[str]: ...
+    @property
+    def keep(self) -> Sequence[str]: ...
+    @property
+    def region_weights(self) -> Sequence[str]: ...
+    @property
+    def segmenter(self) -> str: ...
+
+
+def check_config(config: _Options) -> None:
     """Raise a `UsageError` if a value is not allowed; it names the option, the value and what is allowed."""
     for name, allowed in CHOICES.items():
         value = getattr(config, name)
@@ -57,14 +79,14 @@ def check_config(config: TransferConfig) -> None:
         if isinstance(getattr(config, name), str):
             raise UsageError(f"{flag(name)} is the text {getattr(config, name)!r}, but must be a list of texts")
     pairs("match", config.match)
-    weights_by_label(config)
+    weights_by_label(config.region_weights)
     if not all(isinstance(label, str) and label.strip() for label in config.keep):
         raise UsageError(f"--keep is {','.join(map(str, config.keep))!r}: name labels, such as sky")
     if not isinstance(config.segmenter, str) or not config.segmenter:
         raise UsageError(f"--segmenter is {config.segmenter!r}, but must be a name or a path")
 
 
-def _check_layers(config: TransferConfig, kind: str) -> None:
+def _check_layers(config: _Options, kind: str) -> None:
     layers: Sequence[str] | None = getattr(config, f"{kind}_layers")
     weights: Sequence[float] | None = getattr(config, f"{kind}_layer_weights")
     if layers is not None and (not layers or len(set(layers)) < len(layers)):
@@ -72,10 +94,10 @@ def _check_layers(config: TransferConfig, kind: str) -> None:
     check_weights(f"{kind}_layer_weights", weights)
 
 
-def weights_by_label(config: TransferConfig) -> dict[str, float]:
-    """Return the weights of regions that were given, by label; a `UsageError` where one is no number from 0 on."""
+def weights_by_label(region_weights: Sequence[str]) -> dict[str, float]:
+    """Return the weights of regions, given as LABEL=X, by label; a `UsageError` where one is no number from 0 on."""
     result = {}
-    for label, text in pairs("region_weights", config.region_weights).items():
+    for label, text in pairs("region_weights", region_weights).items():
         try:
             result[label] = float(text)
         except ValueError:

@@ -123,7 +123,7 @@ def compare(
         try:
             results[name] = run_prepared(each, callback=callback)
         except StoppedError as stop:
-            if stop.result is not None:
+            if isinstance(stop.result, Result):
                 on_result(name, stop.result)
             raise
         on_result(name, results[name])

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from photostyle.pipeline import Result
+    from photostyle.savable import SavablePicture
 
 __all__ = [
     "DivergedError",
@@ -72,11 +72,11 @@ class StoppedError(PhotostyleError):
     ----------
     message : str
         The one-line message.
-    result : Result, optional
-        The best picture so far with its record; None if there is none.
+    result : SavablePicture, optional
+        The best picture so far with its record, a :class:`photostyle.Result`; None if there is none.
     """
 
-    def __init__(self, message: str, result: Result | None = None) -> None:
+    def __init__(self, message: str, result: SavablePicture | None = None) -> None:
         super().__init__(message)
         self.result = result
 

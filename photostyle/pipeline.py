@@ -303,7 +303,8 @@ def _apply(
     """Apply an affine field to the content at its final size."""
     if prepared.config.deband and prepared.content.bit_depth == 8:
         content = deband(content)
-    rgb = paint(field, prepared.problem, content, lambda done, total: callback(Rows(done, total)))
+    assert prepared.problem.space is not None
+    rgb = paint(field, prepared.problem.space, content, lambda done, total: callback(Rows(done, total)))
     return _part_way(prepared.config, content, rgb)
 
 

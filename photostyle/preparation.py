@@ -160,7 +160,9 @@ def prepare(
         regions.styles,
         weights=[*(config.style_weights or [1.0] * len(plain)), *[1.0] * len(mapping)],
         mapping={label: len(plain) + index for index, label in enumerate(mapping)},
-        wishes=Wishes(pairs("match", config.match), config.keep, weights_by_label(config), config.strict_labels),
+        wishes=Wishes(
+            pairs("match", config.match), config.keep, weights_by_label(config.region_weights), config.strict_labels
+        ),
         by_hand=regions.by_hand,
     )
     for note in decisions:

@@ -125,7 +125,7 @@ def reconstruct(
             try:
                 results[name] = run_prepared(prepared, callback=_named(name, callback))
             except StoppedError as stop:
-                if stop.result is not None:
+                if isinstance(stop.result, Result):
                     on_result(name, stop.result)
                 raise
             on_result(name, results[name])

@@ -12,12 +12,13 @@ from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, Interrupted, PhotostyleError, UsageError
 from photostyle.images import fit_longest_side, resize
 from photostyle.model_cache import ModelCache
-from photostyle.pipeline import Result, run_prepared
+from photostyle.pipeline import run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare, with_options
 from photostyle.progress import Callback, Event, Message, ignore
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.ranking import FixedObjective
 from photostyle.report.sweep import Cell, Sweep, ranked
+from photostyle.savable import SavablePicture
 from photostyle.torch_state import own_torch_state
 from photostyle.variations import checked_values, combinations, file_name, values_text
 
@@ -230,7 +231,7 @@ def _run(
         ready = prepared()
         began = time.monotonic()
         result = run_prepared(ready, callback=callback)
-        partial_result: Result | None = result
+        partial_result: SavablePicture | None = result
     except Interrupted:
         raise KeyboardInterrupt from None
     except DivergedError as error:

@@ -39,6 +39,7 @@ from photostyle.objective.total import Evaluation
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import Prepared, prepare
 from photostyle.progress import Event, Snapshot, Step
+from photostyle.savable import SavablePicture
 from photostyle.solvers.problem import build_stage, to_array
 from photostyle.solvers.schedule import Stage, plan
 from photostyle.solvers.start import start_picture
@@ -211,7 +212,7 @@ def run_ours(job: Job, limit: float, picture: str) -> Run:
                     raise KeyboardInterrupt
 
         try:
-            result = run_prepared(prepared, callback=on_event)
+            result: SavablePicture = run_prepared(prepared, callback=on_event)
         except Interrupted as stop:
             if not note or stop.result is None:
                 raise

@@ -145,9 +145,10 @@ def test_painting_tells_its_rows_and_tiles_do_not_show(transfer, weights, monkey
     assert {event.total for event in rows} == {700}
     prepared = pipeline.prepare(CONTENT, STYLE, weights=weights, mode="photo", regions="none", **LAYERS)
     field = np.random.default_rng(0).normal(size=(1, 3, 4, 4, 15)).astype(np.float32) * 0.1
-    whole = paint(field, prepared.problem, CONTENT)
+    space = prepared.problem.space
+    whole = paint(field, space, CONTENT)
     monkeypatch.setattr("photostyle.images.local_affine._ROWS", 7)
-    np.testing.assert_allclose(paint(field, prepared.problem, CONTENT), whole, atol=1e-5)
+    np.testing.assert_allclose(paint(field, space, CONTENT), whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("level", [1.0, 0.5])

@@ -338,14 +338,16 @@ def test_interrupted_between_two(options):
 
 
 def test_one_that_runs_away_hands_over_its_best(options, monkeypatch):
+    best = photostyle.Result(np.zeros((4, 4, 3), np.float32), None, {})
+
     def runs_away(*_arguments, **_options):
-        raise DivergedError("away", "a result")
+        raise DivergedError("away", best)
 
     monkeypatch.setattr("photostyle.reconstruction.run_prepared", runs_away)
     given = []
     with pytest.raises(DivergedError):
         photostyle.reconstruct(image(), layers=LAYERS, on_result=lambda *it: given.append(it), **options)
-    assert given == [("relu1_1", "a result")]
+    assert given == [("relu1_1", best)]
 
 
 # what is refused

@@ -1,4 +1,4 @@
-"""The shape of the project: rows of imports, docstrings, sizes of files, one version, no traces of a machine."""
+"""The shape of the project: rows of imports, no circles, docstrings, sizes, one version, no traces of a machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import ast
 import importlib
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,7 @@ ROWS = [
         "variations",
         "reconstruction_options",
         "progress",
+        "savable",
         "_version",
     },
     {"images"},
@@ -97,22 +98,19 @@ def row_of(module: str) -> int:
     return rows[0]
 
 
-def nodes_at_run_time(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those that only a type checker sees."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            for other in node.orelse:
-                yield other
-                yield from nodes_at_run_time(other)
-            continue
-        yield node
-        yield from nodes_at_run_time(node)
+@cache
+def names_of_package(package: str) -> set[str]:
+    """The names that the __init__ of a package takes out of modules; a module of the same name is hidden by it."""
+    path = ROOT.joinpath(*package.split("."), "__init__.py")
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.is_file() else ()
+    taken = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module != package and not node.level]
+    return {alias.asname or alias.name for node in taken for alias in node.names}
 
 
 def imports_of(source: str, module: str, is_package: bool) -> set[str]:
-    """The modules of photostyle that a source imports, wherever the statement stands."""
+    """The modules of photostyle that a source imports, wherever the statement stands, for types alone as well."""
     found = set()
-    for node in nodes_at_run_time(ast.parse(source)):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -124,7 +122,8 @@ def imports_of(source: str, module: str, is_package: bool) -> set[str]:
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 path = ROOT.joinpath(*inner.split("."))
-                found.add(inner if path.is_dir() or path.with_suffix(".py").is_file() else base)
+                is_module = path.is_dir() or path.with_suffix(".py").is_file()
+                found.add(inner if is_module and alias.name not in names_of_package(base) else base)
     return {name for name in found if name.split(".")[0] == "photostyle"}
 
 
@@ -157,7 +156,8 @@ def test_nothing_imports_from_a_later_row():
         ("photostyle.images.read", "from ..objective import gram", True),
         ("photostyle.images.read", "from . import write", False),
         ("photostyle.images.read", "from photostyle.errors import ImageError", False),
-        ("photostyle.images.read", "if TYPE_CHECKING:\n    from photostyle.pipeline import Result", False),
+        ("photostyle.images.read", "if TYPE_CHECKING:\n    from photostyle.pipeline import Result", True),
+        ("photostyle.images.read", "if TYPE_CHECKING:\n    from photostyle.errors import ImageError", False),
         ("photostyle.images.read", "if TYPE_CHECKING:\n    pass\nelse:\n    import photostyle.pipeline", True),
         ("photostyle.features.vgg", "from photostyle.regions.labels import whole", False),
         ("photostyle.apps.cli", "from photostyle.solvers.run import solve", True),
@@ -169,6 +169,67 @@ def test_nothing_imports_from_a_later_row():
 )
 def test_the_walk_sees_what_it_should(module, source, bad):
     assert bool(violations(source, module)) == bad
+
+
+def graph_of(files: list[Path]) -> dict[str, set[str]]:
+    """The modules that each module imports."""
+    return {
+        module_name(path): imports_of(path.read_text(encoding="utf-8"), module_name(path), path.name == "__init__.py")
+        for path in files
+    }
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The strongly connected components of more than one module: each leads to all others along imports."""
+    reached: dict[str, set[str]] = {}
+    for module in graph:
+        seen, waiting = set(), [module]
+        while waiting:
+            new = graph.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting += new
+        reached[module] = seen
+    groups = {frozenset(n for n in reached[m] & graph.keys() if m in reached[n]) | {m} for m in graph}
+    return sorted(sorted(group) for group in groups if len(group) > 1)
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = graph_of(FILES)
+    told = [f"{module} imports {', '.join(sorted(graph[module] & set(c)))}" for c in circles(graph) for module in c]
+    assert not told, "\n".join(told)
+
+
+def test_the_graph_has_all_kinds_of_imports():
+    graph = graph_of(FILES)
+    assert (
+        "photostyle.regions.segmentation.cache" in graph["photostyle.regions.segmentation"]
+    )  # from package import module
+    assert "photostyle.images" in graph["photostyle.pipeline"]  # resize is a function of it, and hides the module
+    assert "photostyle.images.resize" in graph["photostyle.images"]
+    assert "photostyle.savable" in graph["photostyle.errors"]  # for types
+    assert "photostyle.sweeping" in graph["photostyle.apps.sweep"]  # in a function
+    assert set().union(*graph.values()) <= graph.keys()
+
+
+def test_the_search_for_circles_finds_them():
+    graph = {"a": {"b", "x"}, "b": {"c"}, "c": {"b", "d"}, "d": {"e"}, "e": {"f"}, "f": {"d", "f"}, "g": {"g", "a"}}
+    assert circles(graph) == [["b", "c"], ["d", "e", "f"]]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("photostyle.errors", "if TYPE_CHECKING:\n    from photostyle.pipeline import Result"),
+        ("photostyle.errors", "def f():\n    from photostyle import pipeline"),
+        ("photostyle.images.exif", "from photostyle.images import resize"),
+        ("photostyle.images.exif", "from . import write"),
+    ],
+)
+def test_an_import_that_would_close_a_circle_is_found(module, source):
+    graph = graph_of(FILES)
+    graph[module] = graph[module] | imports_of(source, module, is_package=False)
+    (found,) = circles(graph)
+    assert module in found
 
 
 def test_every_part_of_the_package_is_in_a_row():

@@ -94,4 +94,4 @@ def test_wishes_that_are_none(options, words):
 
 def test_parsing():
     assert pairs("match", (" a = b ", "c=d=e")) == {"a": "b", "c": "d=e"}
-    assert weights_by_label(TransferConfig(region_weights=("a=2", "b=0"))) == {"a": 2.0, "b": 0.0}
+    assert weights_by_label(("a=2", "b=0")) == {"a": 2.0, "b": 0.0}

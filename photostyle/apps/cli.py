@@ -118,7 +118,7 @@ def transfer_command(
             snapshot_path,
             told_kept,
         )
-        from photostyle.pipeline import check_writable, transfer, write_picture
+        from photostyle.pipeline import Result, check_writable, transfer, write_picture
 
     config = config_from(options)
     check_writable(output, overwrite=overwrite or resume)
@@ -149,7 +149,7 @@ def transfer_command(
                 callback=on_event,
             )
         except StoppedError as stop:
-            if stop.result is None:
+            if not isinstance(stop.result, Result):
                 raise type(stop)(f"{stop}{'' if checkpoint.exists() else told_kept(stop, [])}") from None
             save_result(stop.result, output, overwrite=replace)
             raise type(stop)(f"{stop}; {_kept(stop, output, checkpoint)}", stop.result) from None

@@ -17,9 +17,9 @@ from photostyle.report.grid import GridCell, labelled_grid
 from photostyle.variations import combinations, value_text
 
 if TYPE_CHECKING:
-    from photostyle.pipeline import Result
-    from photostyle.preparation import Prepared
     from photostyle.report.ranking import FixedObjective
+    from photostyle.report.record import Recordable
+    from photostyle.savable import SavablePicture
 
 __all__ = ["Cell", "Sweep", "ranked"]
 
@@ -53,8 +53,8 @@ class Cell:
     notes : tuple of str
         Decisions of the preparation and the run.
     thumbnail : ndarray of float32, shape (h, w, 3), or None
-    result : Result or None
-        None without a picture, and where results aren't kept.
+    result : SavablePicture or None
+        A :class:`photostyle.Result`; None without a picture, and where results aren't kept.
     """
 
     number: int
@@ -68,7 +68,7 @@ class Cell:
     seconds: float
     notes: tuple[str, ...] = ()
     thumbnail: NDArray[np.float32] | None = None
-    result: Result | None = None
+    result: SavablePicture | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Sweep:
         )
 
 
-def ranked(done: Sequence[Cell], vary: dict[str, list[Any]], ready: Prepared, objective: FixedObjective) -> Sweep:
+def ranked(done: Sequence[Cell], vary: dict[str, list[Any]], ready: Recordable, objective: FixedObjective) -> Sweep:
     """Return the cells so far, best first, with their record."""
     cells = tuple(sorted(done, key=lambda cell: (cell.objective.get("total", math.inf), cell.number)))
     record = {

@@ -25,7 +25,6 @@ from photostyle.solvers.statistics import Moments, moments, style_moments, trans
 if TYPE_CHECKING:
     from photostyle.regions.labels import LabelMasks
     from photostyle.regions.match import Assignment
-    from photostyle.solvers.problem import Problem
 
 __all__ = ["FieldSpace", "field_space", "paint"]
 
@@ -211,7 +210,7 @@ def _freedom(content: NDArray[np.float32], tones: int) -> NDArray[np.float32]:
 
 def paint(
     field: NDArray[np.float32],
-    problem: Problem,
+    space: FieldSpace,
     content: NDArray[np.float32],
     on_rows: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> NDArray[np.float32]:
@@ -220,8 +219,8 @@ def paint(
     Parameters
     ----------
     field : ndarray, shape (K, D, N, N, 15)
-    problem : Problem
-        With a space, whose mattes are carried over to this size by local affine maps of the content's colours.
+    space : FieldSpace
+        Whose mattes are carried over to this size by local affine maps of the content's colours.
     content : ndarray, shape (H, W, 3)
         sRGB in [0, 1]; the result is as fine as it is.
     on_rows : callable
@@ -232,9 +231,8 @@ def paint(
     ndarray of float32, shape (H, W, 3)
         In [0, 1].
     """
-    assert problem.space is not None
     height, width = content.shape[:2]
-    small, mattes = problem.space.content, problem.space.mattes.transpose(1, 2, 0)
+    small, mattes = space.content, space.mattes.transpose(1, 2, 0)
     maps = fit_affine(small, mattes, _LIFT_RADIUS, _LIFT_EPSILON)
     contrast = local_contrast(content)
     result = np.empty_like(content)

@@ -258,7 +258,7 @@ class _Run:
             return start_picture(config.start, content, style, seed=config.seed, noise_share=config.noise_share)
         if previous.ndim == _FIELD_DIMENSIONS:
             field = self._space().field(previous).cpu().numpy()
-            painted = paint(field, self.problem, resize(self.problem.content, stage.size))
+            painted = paint(field, self._space(), resize(self.problem.content, stage.size))
             return to_tensor(painted, self.problem.device)
         if previous.shape == content.shape:
             return previous.clone()

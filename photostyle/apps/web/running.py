@@ -162,7 +162,7 @@ def transfer_work(inputs: Inputs, segmenter: Segmenter) -> Callable[[Callback], 
         try:
             result = transfer(**_arguments(inputs, segmenter), callback=callback)
         except StoppedError as stop:
-            if stop.result is None:
+            if not isinstance(stop.result, Result):
                 raise
             result, stopped = stop.result, "stopped" if isinstance(stop, Interrupted) else str(stop)
         return Outcome(_save(result, inputs), result.record, stopped, strength)
