@@ -1,12 +1,12 @@
 # The commands of the README: `make demo`, `make test`, and `make serve` for the page. Everything goes into .venv, out and
-# the user's cache; but `make test` installs Chromium with apt-get where there is none.
+# the user's cache; but `make test-all` installs Chromium with apt-get where there is none.
 PYTHON ?= python3
 SIZE ?= 384
 BIN := .venv/bin
 RUN := $(BIN)/python -m photostyle
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo -n)
 
-.PHONY: demo test serve browser install install-dev install-web clean
+.PHONY: demo test test-all check serve browser install install-dev install-web clean
 
 demo: install ## set up, then the sample runs, pictures in out/
 	$(RUN) models fetch
@@ -16,12 +16,17 @@ serve: install-web ## set up, then the page at http://127.0.0.1:7860
 	$(RUN) models fetch
 	$(RUN) serve
 
-test: install-dev browser ## set up, then lint, types and tests with coverage
+test: check ## set up, then lint, types and all tests but the slow ones
+	$(BIN)/python -m pytest -n 2 -m "not slow" --durations=15
+
+test-all: check browser ## the slow ones too (a browser, a cluster, scripts, guides), with coverage: what CI runs
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90 --durations=15
+
+check: install-dev
 	$(RUN) models fetch
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90 --durations=15
 
 install: .venv/installed
 install-dev: .venv/installed-dev

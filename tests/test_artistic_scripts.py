@@ -32,6 +32,7 @@ from artistic_race import Job, Mark, Run, run_classic, run_ours
 from benchmark_photo import options_of
 from classic_algorithm import PlainVGG, minimise, plain_network
 
+pytestmark = pytest.mark.slow
 LAYERS = ("content-layers=relu2_1", "style_layers=relu1_1,relu2_1")
 
 

@@ -12,6 +12,8 @@ from batch_helpers import check_final, command, jobs_file, pictures, run_here, w
 from photostyle.batches.ray_engine import check_address
 from photostyle.errors import PhotostyleError, UsageError
 
+pytestmark = pytest.mark.slow
+
 TWO = "matrix: {content: photos/*.png, style: styles/s0.png}\noutput: %s/{content}-{style}.png\n"
 
 

@@ -14,6 +14,8 @@ from video_helpers import panned, tone, video_of
 
 from photostyle.apps import cli
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = sorted((ROOT / "samples" / "guides").glob("*.md"))
 QUICK = {

@@ -15,6 +15,8 @@ import httpx
 import pytest
 from cli_helpers import Workshop
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -59,6 +59,7 @@ ROWS = [
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
+    "values",
     "pipeline",
     "comparison",
     "reconstruction",

@@ -15,6 +15,8 @@ from photostyle.config import TransferConfig
 from photostyle.pipeline import Result
 from photostyle.progress import Message, Rows, Snapshot, Step
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"size": 64, "iterations": 6}
 PHOTO = {"mode": "photo", "denoise": "none"}
 

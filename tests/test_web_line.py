@@ -16,6 +16,8 @@ from web_tabs import SIDE, Tab, chromium
 
 from photostyle.apps.web.session import Limits
 
+pytestmark = pytest.mark.slow
+
 OUTAGE = 1.0  # seconds; a browser sees at once that a connection was dropped
 
 

@@ -17,6 +17,8 @@ from web_tabs import SIDE, Tab, chromium, find_chromium
 from photostyle.apps.web.session import Limits
 from photostyle.segmenting import Segmenter
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
