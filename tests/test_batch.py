@@ -327,6 +327,7 @@ def test_two_batches_do_not_share_a_folder(folder):
         pass
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_lose_only_their_job(folder):
     chance = random.Random(7)
     kills = []
@@ -359,6 +360,7 @@ def die(*_arguments: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_at_their_start_are_started_again(folder, monkeypatch):
     monkeypatch.setattr("photostyle.batches.local_engine.MOST_START_KILLS", 5)
     monkeypatch.setattr("photostyle.batches.local_engine._serve", die)
@@ -412,6 +414,7 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes as Linux shows them")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.slow
 def test_a_batch_that_is_ended_goes_on_where_it_was(folder, how):
     path = jobs_file(folder, iterations=40)
     process = command(path, "--workers", 2, "--threads", 1)

@@ -59,6 +59,7 @@ def test_the_content_as_its_own_style_changes_nothing(transfer, solver):
     assert np.abs(transfer(CONTENT, CONTENT, solver=solver).rgb - CONTENT).max() < 2 * STEP
 
 
+@pytest.mark.slow
 def test_the_same_with_the_real_network_and_the_mirror_image_hardly_more():
     content = sample("montStMichel")
     options = {"mode": "photo", "regions": "none", "iterations": 12}

@@ -86,6 +86,7 @@ def test_all_is_as_it_was_after_an_error_too(state, options):
         assert told() == before
 
 
+@pytest.mark.slow
 def test_the_other_entries_work_in_all_of_them_at_once(options, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "load", lambda _key: None)
     content, style = image(), image(seed=1)
