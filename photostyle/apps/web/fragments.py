@@ -125,10 +125,11 @@ def progress(job: Job, ahead: int) -> str:
  <p class="ps-losses">{losses}</p></div>"""
 
 
-def slider(before: str, after: str, names: tuple[str, str]) -> str:
-    """Return two pictures over one another, and a slider between them."""
+def slider(before: str, after: str, names: tuple[str, str], strength: float | None = None) -> str:
+    """Return two pictures over one another, and a slider between them; the second at a strength, over the first."""
     left, right = map(html.escape, names)
-    return f"""<div class="ps-slider" style="--at: 50%">
+    shown = "" if strength is None else f"; --strength: {strength:.2f}; --plain: url({before})"
+    return f"""<div class="ps-slider" style="--at: 50%{shown}">
  <img class="ps-after" src="{after}" alt="{right}"><img class="ps-before" src="{before}" alt="{left}">
  <span class="ps-line"></span>
  <input type="range" min="0" max="100" value="50" aria-label="{left} to the left of the line, {right} to the right">
@@ -146,9 +147,8 @@ def result(urls: Mapping[str, str], record: Mapping[str, Any], strength: float |
         "legend": "Legend of the regions",
         "record": "Record of the run",
     }
-    shown, stronger = slider(urls["before"], urls["after"], ("Before", "After")), ""
+    shown, stronger = slider(urls["before"], urls["after"], ("Before", "After"), strength), ""
     if strength is not None:
-        shown = shown.replace("--at: 50%", f"--at: 50%; --strength: {strength:.2f}; --plain: url({urls['before']})")
         stronger = f"""<label class="ps-strength">Strength <input type="range" min="0" max="100"
  value="{100 * strength:.0f}" aria-label="Strength of the style"><output>{strength:.0%}</output></label>"""
         urls = {**urls, "picture": f"{urls['picture']}?strength={strength:.2f}"}
