@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from photostyle._version import __version__
-from photostyle.config import TransferConfig
 from photostyle.errors import (
     DivergedError,
     ImageError,
@@ -24,17 +23,18 @@ from photostyle.errors import (
     UsageError,
     WeightsError,
 )
+from photostyle.options.config import TransferConfig
 from photostyle.progress import Download, Message, Rows, Snapshot, Step
 from photostyle.video import VideoOptions
 
 if TYPE_CHECKING:
-    from photostyle.comparison import Comparison, compare
     from photostyle.pipeline import Result, transfer
-    from photostyle.reconstruction import Reconstruction, reconstruct
-    from photostyle.reporting import html_report
-    from photostyle.scoring import score
-    from photostyle.segmenting import Segmentation, Segmenter, segment, write_map
-    from photostyle.sweeping import Cell, Sweep, sweep
+    from photostyle.report.folder import html_report
+    from photostyle.studies.compare import Comparison, compare
+    from photostyle.studies.reconstruct import Reconstruction, reconstruct
+    from photostyle.studies.score import score
+    from photostyle.studies.segment import Segmentation, Segmenter, segment, write_map
+    from photostyle.studies.sweep import Cell, Sweep, sweep
     from photostyle.video.film import Video, stylize_video
 
 __all__ = [
@@ -76,13 +76,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "comparison": ("Comparison", "compare"),
+    "studies.compare": ("Comparison", "compare"),
     "pipeline": ("Result", "transfer"),
-    "reconstruction": ("Reconstruction", "reconstruct"),
-    "reporting": ("html_report",),
-    "scoring": ("score",),
-    "segmenting": ("Segmentation", "Segmenter", "segment", "write_map"),
-    "sweeping": ("Cell", "Sweep", "sweep"),
+    "studies.reconstruct": ("Reconstruction", "reconstruct"),
+    "report.folder": ("html_report",),
+    "studies.score": ("score",),
+    "studies.segment": ("Segmentation", "Segmenter", "segment", "write_map"),
+    "studies.sweep": ("Cell", "Sweep", "sweep"),
     "video.film": ("Video", "stylize_video"),
 }
 

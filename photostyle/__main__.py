@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from photostyle.apps.cli import main
+from photostyle.apps.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -19,24 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.config import TransferConfig
+from photostyle.colors.luminance import grey, recombine
 from photostyle.errors import Interrupted, StoppedError, UsageError
+from photostyle.field.space import paint
+from photostyle.filters.local_affine import lift, smoothing_radius
 from photostyle.finish.contrast import auto_contrast
 from photostyle.finish.deband import deband
 from photostyle.finish.denoise import denoised
-from photostyle.finish.luminance import grey, recombine
 from photostyle.images import check_writable, resize, write_atomically, write_picture
-from photostyle.images.local_affine import lift, smoothing_radius
+from photostyle.options.config import TransferConfig
 from photostyle.preparation import PictureSource, Prepared, prepare
 from photostyle.progress import Callback, Event, Message, Rows, Snapshot, ignore
+from photostyle.record import fingerprint, run_record
 from photostyle.regions.labels import LabelMasks, area_average
 from photostyle.regions.source import ContentMask, StyleMask
-from photostyle.report.record import fingerprint, run_record
 from photostyle.solvers.estimate import announcement
-from photostyle.solvers.field import paint
 from photostyle.solvers.run import Checkpoint, Solution, solve
 from photostyle.solvers.schedule import plan
-from photostyle.torch_state import own_torch_state
+from photostyle.solvers.torch_state import own_torch_state
 
 __all__ = [
     "PictureSource",

@@ -13,28 +13,28 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.config import TransferConfig, resolve, weights_by_label
+from photostyle.colors.grade import maps_of_looks
+from photostyle.colors.preserve import colors_of_content
+from photostyle.colors.style_contrast import within_contrast
 from photostyle.errors import ImageError, UsageError
-from photostyle.features import Padding, computes_half
-from photostyle.finish.preserve_color import colors_of_content
+from photostyle.field.space import field_space
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.images.exif import tells_place
 from photostyle.images.margins import inside_margins
-from photostyle.model_cache import ModelCache
+from photostyle.networks import Padding, computes_half
+from photostyle.networks.shared import ModelCache
+from photostyle.options.config import TransferConfig, resolve, weights_by_label
+from photostyle.options.values import pairs
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.automatic import Segment
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Wishes, match_labels
 from photostyle.regions.source import ContentMask, RegionSet, StyleMask, read_regions
 from photostyle.regions.tiny import TINY
-from photostyle.solvers.contrast import within_contrast
 from photostyle.solvers.estimate import check_memory
-from photostyle.solvers.field import field_space
-from photostyle.solvers.grade import maps_of_looks
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, plan, tile_size
-from photostyle.torch_state import own_torch_state
-from photostyle.values import pairs
+from photostyle.solvers.torch_state import own_torch_state
 
 __all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare", "result_sizes", "with_options"]
 

@@ -28,21 +28,20 @@ from classic_algorithm import HISTORY, OPTIONS, minimise, plain_problem
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from photostyle.apps.options import parse_text
-from photostyle.config import TransferConfig
-from photostyle.errors import Interrupted, MemoryLimitError, UsageError
+from photostyle.apps.cli.options import parse_text
+from photostyle.errors import Interrupted, MemoryLimitError, SavablePicture, UsageError
 from photostyle.images import Picture, write_picture
-from photostyle.measure import load_networks
-from photostyle.measure.alex import AlexScores
-from photostyle.measure.views import eight_bit
 from photostyle.objective.total import Evaluation
+from photostyle.options.config import TransferConfig
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import Prepared, prepare
 from photostyle.progress import Event, Snapshot, Step
-from photostyle.savable import SavablePicture
 from photostyle.solvers.problem import build_stage, to_array
 from photostyle.solvers.schedule import Stage, plan
 from photostyle.solvers.start import start_picture
+from photostyle.studies.measure import load_networks
+from photostyle.studies.measure.alex import AlexScores
+from photostyle.studies.measure.views import eight_bit
 
 __all__ = ["Job", "Mark", "Run", "describe", "fits", "run_classic", "run_ours"]
 

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from photostyle.report.sheet import Tile, contact_sheet
-from photostyle.scoring import score
+from photostyle.studies.score import score
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 SAMPLE_PAIRS = {

@@ -14,9 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from photostyle.features.vgg import computes_half, layer_names, preprocess
-from photostyle.features.weights import Weights
 from photostyle.images import fit_longest_side, resize
+from photostyle.networks.vgg import computes_half, layer_names, preprocess
+from photostyle.networks.weights import Weights
 from photostyle.objective.total import Evaluation
 from photostyle.preparation import Prepared
 from photostyle.solvers.problem import Problem, to_tensor

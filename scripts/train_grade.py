@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from photostyle.features import load_backbone
+from photostyle.colors.grade import NUMBERS, SCENE_LAYERS, color_statistics, graded, scene_features
+from photostyle.colors.lab import to_lab
 from photostyle.images import fit_longest_side, read_picture, resize
-from photostyle.objective.color import to_lab
-from photostyle.solvers.grade import NUMBERS, SCENE_LAYERS, color_statistics, graded, scene_features
+from photostyle.networks import load_backbone
 
 _EVERY = {"camvid": 10}
 _SIDE, _COLORS = 112, 2048  # pixels on the longest side of a photograph, and how many of its colours are kept

@@ -33,8 +33,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from photostyle.features.download import fetch_archive, unpack
-from photostyle.features.registry import Archive, Member
+from photostyle.networks.download import fetch_archive, unpack
+from photostyle.networks.registry import Archive, Member
 from photostyle.progress import ignore
 from photostyle.regions.segmentation import Segmenter
 from photostyle.regions.segmentation.network import build_model

@@ -9,7 +9,7 @@ import pytest
 from helpers import LAYER_FLAGS, halves, indexed_mask, save, tiny_weights
 from measure_helpers import quick_scores
 
-from photostyle.apps import cli
+from photostyle.apps.cli import app as cli
 
 PREFIX = "photostyle: error: "
 

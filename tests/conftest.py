@@ -13,8 +13,8 @@ from helpers import tiny_weights
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.features.registry import PREPROCESSINGS, layer_names
-from photostyle.features.weights import Weights
+from photostyle.networks.registry import PREPROCESSINGS, layer_names
+from photostyle.networks.weights import Weights
 
 torch.set_num_threads(1)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell lets what it starts in the background ignore Ctrl-C

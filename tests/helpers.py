@@ -18,9 +18,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from photostyle.features.registry import PREPROCESSINGS, layer_names
-from photostyle.features.vgg import VGG
-from photostyle.features.weights import Weights, load_weights
+from photostyle.networks.registry import PREPROCESSINGS, layer_names
+from photostyle.networks.vgg import VGG
+from photostyle.networks.weights import Weights, load_weights
 from photostyle.objective.total import Evaluation
 from photostyle.progress import Event, Message, Snapshot, Step
 
@@ -209,5 +209,5 @@ def count_weights(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(name)
         return load_weights(name, **more)
 
-    monkeypatch.setattr("photostyle.features.load_weights", load)
+    monkeypatch.setattr("photostyle.networks.load_weights", load)
     return loaded

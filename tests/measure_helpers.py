@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from photostyle.features.alexnet import AlexNet
-from photostyle.features.hed import HED
-from photostyle.features.registry import PREPROCESSINGS, layer_names
-from photostyle.features.weights import Weights
-from photostyle.measure import Networks
+from photostyle.networks.alexnet import AlexNet
+from photostyle.networks.hed import HED
+from photostyle.networks.registry import PREPROCESSINGS, layer_names
+from photostyle.networks.weights import Weights
+from photostyle.studies.measure import Networks
 
 _CHANNELS = (4, 5, 6, 7, 8)
 _ALEXNET_SIDES = (11, 5, 3, 3, 3)
@@ -52,7 +52,7 @@ def _networks() -> Networks:
 
 
 def tiny_networks(**_options: object) -> Networks:
-    """What stands in for :func:`photostyle.measure.load_networks`."""
+    """What stands in for :func:`photostyle.studies.measure.load_networks`."""
     return _networks()
 
 
@@ -60,5 +60,5 @@ def quick_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``compare`` and ``score`` measure small pictures with these networks."""
     for place in ("comparison", "scoring"):
         monkeypatch.setattr(f"photostyle.{place}.load_networks", tiny_networks)
-    monkeypatch.setattr("photostyle.measure.photo._WIDTH", 96)
-    monkeypatch.setattr("photostyle.measure.photo._MATTING_WIDTH", 64)
+    monkeypatch.setattr("photostyle.studies.measure.photo._WIDTH", 96)
+    monkeypatch.setattr("photostyle.studies.measure.photo._MATTING_WIDTH", 64)

@@ -13,8 +13,8 @@ import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
 
-from photostyle.features import registry
 from photostyle.images import Picture
+from photostyle.networks import registry
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmentation, entries
 from photostyle.regions.segmentation.trust import Trust

@@ -15,13 +15,13 @@ from helpers import save
 from measure_helpers import tiny_networks
 
 from photostyle.errors import MemoryLimitError, UsageError
-from photostyle.features.vgg import VGG
 from photostyle.images import read_picture
-from photostyle.measure.alex import AlexScores
-from photostyle.measure.views import eight_bit
+from photostyle.networks.vgg import VGG
 from photostyle.objective.total import Evaluation
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import prepare
+from photostyle.studies.measure.alex import AlexScores
+from photostyle.studies.measure.views import eight_bit
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 

@@ -286,8 +286,8 @@ def test_a_worker_tells_failures_by_the_names_of_the_user(folder):
 
 def test_networks_are_loaded_once_for_each_worker(folder, monkeypatch):
     loaded = []
-    load = photostyle.model_cache.load_backbone
-    monkeypatch.setattr("photostyle.model_cache.load_backbone", lambda *a, **k: loaded.append(a) or load(*a, **k))
+    load = photostyle.networks.shared.load_backbone
+    monkeypatch.setattr("photostyle.networks.shared.load_backbone", lambda *a, **k: loaded.append(a) or load(*a, **k))
     worker = Worker(str(folder))
     plan = planned(jobs_file(folder))
     known: set[str] = set()

@@ -15,8 +15,8 @@ from photostyle.batches.expand import MOST_JOBS
 from photostyle.batches.inputs import Hashes
 from photostyle.batches.job import job_key
 from photostyle.batches.naming import safe_text
-from photostyle.config import TransferConfig
 from photostyle.errors import ImageError, OutputError, PhotostyleError, UsageError
+from photostyle.options.config import TransferConfig
 
 JOB = "jobs:\n  - content: photos/c0.png\n    style: styles/s0.png\n"  # lines 7 to 9, after the defaults
 NAMED = JOB + "    output: a.png\n"

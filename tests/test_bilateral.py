@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from photostyle.images.guided import LUMA, local_contrast
-from photostyle.solvers.bilateral import (
+from photostyle.field.grid import (
     NUMBERS,
     Slicer,
     apply_maps,
     field_of,
     region_slice,
 )
+from photostyle.filters.guided import LUMA, local_contrast
 
 TONES, CELLS = 3, 4
 

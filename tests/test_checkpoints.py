@@ -18,7 +18,7 @@ from helpers import picture
 from safetensors.torch import save_file
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.features import registry
+from photostyle.networks import registry
 from photostyle.regions.segmentation import SEGMENTERS, Segmenter
 from photostyle.regions.segmentation.checkpoints import identify, load_network
 from photostyle.regions.segmentation.entries import read_label_table

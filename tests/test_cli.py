@@ -18,12 +18,12 @@ from helpers import halves, indexed_mask
 from PIL import Image
 
 from photostyle import __version__
-from photostyle.apps.arguments import parse_content_mask
-from photostyle.apps.files import checkpoint_path, record_path, snapshot_path
-from photostyle.config import CHOICES, TransferConfig
+from photostyle.apps.cli.arguments import parse_content_mask
+from photostyle.apps.cli.files import checkpoint_path, record_path, snapshot_path
 from photostyle.errors import UsageError
-from photostyle.features.registry import MODELS
-from photostyle.features.vgg import VGG
+from photostyle.networks.registry import MODELS
+from photostyle.networks.vgg import VGG
+from photostyle.options.config import CHOICES, TransferConfig
 
 
 @pytest.fixture
@@ -334,7 +334,7 @@ def test_an_interrupted_comparison_tells_what_is_kept(shop, monkeypatch):
         raise KeyboardInterrupt
 
     folder = shop.output.parent / "pair"
-    monkeypatch.setattr("photostyle.comparison.loss_curves", stop)
+    monkeypatch.setattr("photostyle.studies.compare.loss_curves", stop)
     outcome = shop.compare(folder, *shop.masks, "--quiet")
     assert outcome.code == 130
     assert outcome.error == f"interrupted; finished in {folder}: segmented.png, unsegmented.png"

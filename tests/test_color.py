@@ -7,13 +7,12 @@ import pytest
 import torch
 from skimage.color import rgb2lab
 
+from photostyle.colors.lab import to_lab, weighted_quantiles
 from photostyle.objective.color import (
     DIRECTIONS,
     LEVELS,
     color_loss,
     color_quantiles,
-    to_lab,
-    weighted_quantiles,
 )
 from photostyle.objective.gram import region_of
 

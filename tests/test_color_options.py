@@ -8,10 +8,10 @@ from helpers import LAYERS, Log, halves, indexed_mask, picture
 
 import photostyle
 from photostyle import pipeline
-from photostyle.config import TransferConfig, resolve
+from photostyle.colors.luminance import grey, recombine
 from photostyle.errors import UsageError
 from photostyle.finish.denoise import denoised
-from photostyle.finish.luminance import grey, recombine
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.progress import Rows
 from photostyle.solvers.problem import build_stage
 from photostyle.solvers.schedule import plan

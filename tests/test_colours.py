@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from helpers import picture
 
-from photostyle.regions.segmentation.colours import weigh_by_colour
+from photostyle.regions.segmentation.own_colors import weigh_by_colour
 
 
 def test_sky_between_beams_is_sky():

@@ -11,13 +11,13 @@ from helpers import LAYERS, TERMS, Log, count_weights, halves, image, indexed_ma
 from measure_helpers import quick_scores
 
 import photostyle
-from photostyle import comparison as module
 from photostyle.errors import Interrupted, UsageError, WeightsError
 from photostyle.images import read_picture
-from photostyle.measure import SCORES, ObjectiveTerms
 from photostyle.pipeline import prepare
 from photostyle.progress import Message
 from photostyle.report.sheet import contact_sheet
+from photostyle.studies import compare as module
+from photostyle.studies.measure import SCORES, ObjectiveTerms
 
 VARIANTS = {
     "artistic": ["segmented", "unsegmented"],

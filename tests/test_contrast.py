@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from photostyle.colors.style_contrast import within_contrast
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment, Source
-from photostyle.solvers.contrast import within_contrast
 
 WHOLE = (Assignment("all", (Source(0, None, 1.0),)),)
 

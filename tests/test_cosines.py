@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from photostyle.solvers import cosines
-from photostyle.solvers.bilateral import NUMBERS, field_of
-from photostyle.solvers.cosines import from_cosines, smoothness, to_cosines
-from photostyle.solvers.field import FieldSpace
+from photostyle.field import cosines
+from photostyle.field.cosines import from_cosines, smoothness, to_cosines
+from photostyle.field.grid import NUMBERS, field_of
+from photostyle.field.space import FieldSpace
 
 TONES, CELLS = 3, 4
 

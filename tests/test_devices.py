@@ -9,10 +9,10 @@ import torch
 from helpers import LAYERS, picture, tiny_network
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import UsageError
-from photostyle.features import Backbone
+from photostyle.networks import Backbone
 from photostyle.objective import wasserstein
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.preparation import _device
 from photostyle.regions.labels import whole
 from photostyle.regions.match import match_labels

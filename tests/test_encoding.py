@@ -7,14 +7,14 @@ import pytest
 import torch
 
 import photostyle.objective.encoding as encoding
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import UsageError
-from photostyle.features import Backbone
-from photostyle.features.vgg import VGG
+from photostyle.networks import Backbone
+from photostyle.networks.vgg import VGG
+from photostyle.objective.build import ContentInput, build_objective
 from photostyle.objective.encoding import STATISTICS, encoder, statistic_of
 from photostyle.objective.gram import masked_grams, region_of
 from photostyle.objective.style_targets import StyleInput
-from photostyle.objective.targets import ContentInput, build_objective
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.regions.match import Assignment, Source
 from photostyle.regions.pyramid import layer_masks
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from helpers import picture
 
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import MemoryLimitError, UsageError
-from photostyle.features import Backbone
-from photostyle.features.vgg import VGG
+from photostyle.networks import Backbone
+from photostyle.networks.vgg import VGG
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.regions.labels import whole
 from photostyle.regions.match import match_labels
 from photostyle.solvers import estimate, run

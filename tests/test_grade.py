@@ -10,11 +10,11 @@ import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 import photostyle
+from photostyle.colors import grade as module
+from photostyle.colors.grade import NUMBERS, color_statistics, graded, maps_of
 from photostyle.errors import UsageError, WeightsError
+from photostyle.field.grid import apply_maps, field_of
 from photostyle.images import read_picture, resize
-from photostyle.solvers import grade as module
-from photostyle.solvers.bilateral import apply_maps, field_of
-from photostyle.solvers.grade import NUMBERS, color_statistics, graded, maps_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
-from photostyle.images.guided import local_contrast, self_guided
+from photostyle.filters.guided import local_contrast, self_guided
 
 
 def test_it_is_the_formula(rng):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from video_helpers import panned, tone, video_of
 
-from photostyle.apps import cli
+from photostyle.apps.cli import app as cli
 
 pytestmark = pytest.mark.slow
 

@@ -12,12 +12,12 @@ from helpers import SAMPLES
 from PIL import Image
 from torch.nn import functional
 
-import photostyle.features as module
+import photostyle.networks as module
 from photostyle.errors import UsageError
-from photostyle.features import CONTENT_LAYERS, STYLE_LAYERS, load_backbone
-from photostyle.features.hed import HED, SIDES, EdgeHead
-from photostyle.features.vgg import VGG
-from photostyle.features.weights import load_weights
+from photostyle.networks import CONTENT_LAYERS, STYLE_LAYERS, load_backbone
+from photostyle.networks.hed import HED, SIDES, EdgeHead
+from photostyle.networks.vgg import VGG
+from photostyle.networks.weights import load_weights
 from photostyle.objective.edges import edge_loss
 
 

@@ -10,7 +10,7 @@ from cli_helpers import Workshop
 
 RUN = """
 import sys
-from photostyle.apps.cli import main
+from photostyle.apps.cli.app import main
 try:
     main()
 except SystemExit as stop:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from photostyle.errors import RegionError
-from photostyle.regions.labelmap import read_label_map, read_soft_masks
+from photostyle.regions.labelmap.read import read_label_map, read_soft_masks
 from photostyle.regions.labels import area_average
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from photostyle.errors import RegionError
-from photostyle.regions.labelmap import read_label_map
-from photostyle.regions.legend import COMMON_COLORS, Legend, color_names, hex_color, read_legend
+from photostyle.regions.labelmap.legend import COMMON_COLORS, Legend, color_names, hex_color, read_legend
+from photostyle.regions.labelmap.read import read_label_map
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 BLACK, WHITE, GREY = (0, 0, 0), (255, 255, 255), (128, 128, 128)

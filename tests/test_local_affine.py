@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from photostyle.images import local_affine
-from photostyle.images.local_affine import apply_affine, fit_affine, lift, smoothing_radius
+from photostyle.filters import local_affine
+from photostyle.filters.local_affine import apply_affine, fit_affine, lift, smoothing_radius
 
 
 def brute_window(guide, target, row, column, radius, epsilon):

@@ -52,7 +52,7 @@ def test_what_lies_farther_in_belongs_to_the_picture():
 @pytest.mark.parametrize("mode", ["artistic", "photo"])
 def test_artistic_mode_leaves_margins_of_the_style_out_and_says_so(narrow_weights, monkeypatch, mode):
     """With its masks; a photograph's dark bars are left to those who took it."""
-    monkeypatch.setattr("photostyle.features.load_weights", lambda *_, **__: narrow_weights())
+    monkeypatch.setattr("photostyle.networks.load_weights", lambda *_, **__: narrow_weights())
     content, style = painting(64, 48, 1), framed(painting(), top=6, left=4)
     upper = {"sky": np.zeros((200, 150), dtype=np.float32), "rest": np.ones((200, 150), dtype=np.float32)}
     upper["sky"][:100], upper["rest"][:100] = 1, 0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers import picture
 
-from photostyle.finish.luminance import grey, into_gamut, recombine
-from photostyle.finish.matched_colors import MATCHINGS, match_distribution, match_linear, match_luminance
-from photostyle.finish.preserve_color import colors_of_content
+from photostyle.colors.luminance import grey, into_gamut, recombine
+from photostyle.colors.matching import MATCHINGS, match_distribution, match_linear, match_luminance
+from photostyle.colors.preserve import colors_of_content
 from photostyle.regions.labels import LabelMasks, whole
 from photostyle.regions.match import Assignment, Source
 

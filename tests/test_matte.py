@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from photostyle.field.mattes import soft_matte
 from photostyle.objective.matting import matting_laplacian
-from photostyle.regions.matte import soft_matte
 
 HEIGHT, WIDTH, EDGE = 40, 60, 30
 

@@ -14,16 +14,16 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import nn
 from torch.nn import functional
 
-from photostyle.apps.score_table import score_table
+from photostyle.apps.cli.score_table import score_table
 from photostyle.errors import UsageError
-from photostyle.features.alexnet import AlexNet
-from photostyle.features.weights import load_weights
 from photostyle.images import read_picture, resize
-from photostyle.measure import SCORES, RegionPair, Ruler, most_telling_first, told, truth_scores
-from photostyle.measure.alex import AlexScores
-from photostyle.measure.grain import GrainScores
-from photostyle.measure.histograms import HistogramScores
-from photostyle.measure.views import at_longest, eight_bit
+from photostyle.networks.alexnet import AlexNet
+from photostyle.networks.weights import load_weights
+from photostyle.studies.measure import SCORES, RegionPair, Ruler, most_telling_first, told, truth_scores
+from photostyle.studies.measure.alex import AlexScores
+from photostyle.studies.measure.grain import GrainScores
+from photostyle.studies.measure.histograms import HistogramScores
+from photostyle.studies.measure.views import at_longest, eight_bit
 
 CONTENT, STYLE, OTHER, RESULT = picture(64, 48, 1), picture(52, 44, 2), picture(44, 60, 3), picture(64, 48, 4)
 
@@ -151,7 +151,7 @@ def test_the_truth_is_compared_pixel_by_pixel(monkeypatch):
     assert scores["psnr"] == pytest.approx(-10 * np.log10(((CONTENT - RESULT) ** 2).mean()), rel=1e-5)
     whole = deltaE_ciede2000(rgb2lab(CONTENT), rgb2lab(RESULT)).mean()
     assert scores["delta_e"] == pytest.approx(whole, rel=1e-5)
-    monkeypatch.setattr("photostyle.measure.truth._PIXELS_AT_ONCE", 7 * 64)
+    monkeypatch.setattr("photostyle.studies.measure.truth._PIXELS_AT_ONCE", 7 * 64)
     assert truth_scores(CONTENT, RESULT)["delta_e"] == pytest.approx(whole, rel=1e-5), "bands change nothing"
     assert scores["ssim"] < 0.5
     assert truth_scores(CONTENT, CONTENT) == {

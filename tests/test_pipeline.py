@@ -13,7 +13,6 @@ from PIL import Image
 
 import photostyle
 from photostyle import pipeline
-from photostyle.config import CHOICES, TransferConfig, resolve
 from photostyle.errors import (
     DivergedError,
     ImageError,
@@ -26,8 +25,9 @@ from photostyle.errors import (
     WeightsError,
 )
 from photostyle.images import read_picture
-from photostyle.measure import ObjectiveTerms
 from photostyle.objective.matting import matting_laplacian
+from photostyle.options.config import CHOICES, TransferConfig, resolve
+from photostyle.studies.measure import ObjectiveTerms
 
 CONTENT, STYLE, OTHER = picture(64, 48, 1), picture(52, 44, 2), picture(44, 60, 3)
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from photostyle.features.vgg import VGG
+from photostyle.networks.vgg import VGG
 from photostyle.regions.pyramid import layer_masks
 
 

@@ -10,11 +10,11 @@ import pytest
 from cli_helpers import Workshop
 from PIL import Image
 
-from photostyle.apps import screen
-from photostyle.apps.files import record_path
-from photostyle.features.vgg import VGG
+from photostyle.apps.cli import screen
+from photostyle.apps.cli.files import record_path
+from photostyle.networks.vgg import VGG
+from photostyle.options.reconstruction import OPTIONS
 from photostyle.progress import Step
-from photostyle.reconstruction_options import OPTIONS
 
 FORWARD = VGG.forward
 
@@ -156,14 +156,14 @@ def test_interrupt_before_there_is_anything_and_between_two_pictures(shop, usual
 
         return prepared
 
-    from photostyle.reconstruction import prepare
+    from photostyle.studies.reconstruct import prepare
 
-    monkeypatch.setattr("photostyle.reconstruction.prepare", stops_at(1))
+    monkeypatch.setattr("photostyle.studies.reconstruct.prepare", stops_at(1))
     folder = shop.folder / "new"
     error = shop.refused(130, "reconstruct", shop.content, *usual, "-o", folder)
     assert error == "interrupted before there was anything to keep"
     calls.clear()
-    monkeypatch.setattr("photostyle.reconstruction.prepare", stops_at(3))
+    monkeypatch.setattr("photostyle.studies.reconstruct.prepare", stops_at(3))
     assert run("-o", folder, "-q").error == f"interrupted; finished in {folder}: relu1_1.png"
 
 

@@ -10,15 +10,15 @@ import torch
 from helpers import Log, count_weights, image, picture
 
 import photostyle
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, ImageError, Interrupted, UsageError
-from photostyle.features import load_backbone
-from photostyle.features.vgg import VGG
 from photostyle.images import resize
+from photostyle.networks import load_backbone
+from photostyle.networks.vgg import VGG
 from photostyle.objective.tv import total_variation
+from photostyle.options.config import TransferConfig, resolve
+from photostyle.options.reconstruction import OPTIONS
 from photostyle.pipeline import prepare
 from photostyle.progress import Message
-from photostyle.reconstruction_options import OPTIONS
 from photostyle.solvers.problem import build_stage
 from photostyle.solvers.schedule import Stage, plan, tile_size
 
@@ -88,7 +88,7 @@ def test_a_set_takes_the_first_weights(options):
 
 def test_the_usual_layers(narrow_weights, monkeypatch):
     """Those of figure 1 in Gatys et al. (2016), with the weights of a transfer as far as a set reaches."""
-    monkeypatch.setattr("photostyle.features.load_weights", lambda *_, **__: narrow_weights())
+    monkeypatch.setattr("photostyle.networks.load_weights", lambda *_, **__: narrow_weights())
     usual = resolve(TransferConfig()).style_layer_weights
     content = photostyle.reconstruct(image(), iterations=1)
     assert list(content.results) == [f"relu{block}_2" for block in range(1, 6)]
@@ -343,7 +343,7 @@ def test_one_that_runs_away_hands_over_its_best(options, monkeypatch):
     def runs_away(*_arguments, **_options):
         raise DivergedError("away", best)
 
-    monkeypatch.setattr("photostyle.reconstruction.run_prepared", runs_away)
+    monkeypatch.setattr("photostyle.studies.reconstruct.run_prepared", runs_away)
     given = []
     with pytest.raises(DivergedError):
         photostyle.reconstruct(image(), layers=LAYERS, on_result=lambda *it: given.append(it), **options)

@@ -15,10 +15,10 @@ import torch
 from helpers import LAYERS, TERMS, Log, halves, image, indexed_mask, tiny_weights
 
 import photostyle
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, Interrupted
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.pipeline import prepare
-from photostyle.report.record import fingerprint
+from photostyle.record import fingerprint
 
 
 @pytest.fixture(scope="module")

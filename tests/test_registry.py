@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from photostyle.errors import UsageError
-from photostyle.features import registry
-from photostyle.features.registry import BACKBONES, MODELS, PREPROCESSINGS
+from photostyle.networks import registry
+from photostyle.networks.registry import BACKBONES, MODELS, PREPROCESSINGS
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -85,8 +85,8 @@ def test_unknown_model_is_a_usage_error_that_lists_the_known():
 
 def test_models_folder_prefers_the_installed_one(tmp_path, monkeypatch):
     package = tmp_path / "photostyle"
-    (package / "features").mkdir(parents=True)
-    monkeypatch.setattr(registry, "__file__", str(package / "features" / "registry.py"))
+    (package / "networks").mkdir(parents=True)
+    monkeypatch.setattr(registry, "__file__", str(package / "networks" / "registry.py"))
     assert registry.models_folder() == tmp_path / "models"
     (package / "_models").mkdir()
     assert registry.models_folder() == package / "_models"

@@ -16,10 +16,10 @@ from PIL import Image
 
 import photostyle
 from photostyle.errors import ImageError, UsageError
-from photostyle.measure import SCORES
 from photostyle.report.curves import loss_curves_svg
 from photostyle.report.found import find_runs
 from photostyle.report.page import html_page
+from photostyle.studies.measure import SCORES
 
 VOID = {"meta", "img", "input", "link", "br", "hr", "path", "use"}
 

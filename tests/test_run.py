@@ -10,11 +10,11 @@ import pytest
 import torch
 from helpers import LAYERS, TERMS, Log, picture, tiny_network
 
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import DivergedError, MemoryLimitError, OutputError, UsageError
-from photostyle.features import Backbone
 from photostyle.images import resize
+from photostyle.networks import Backbone
 from photostyle.objective.total import Evaluation, Objective
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.progress import Step
 from photostyle.regions.labels import whole
 from photostyle.regions.match import match_labels

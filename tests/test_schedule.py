@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from photostyle.config import TransferConfig, resolve
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.solvers.schedule import COARSEST, Stage, plan
 
 SIDES = st.integers(32, 3000)

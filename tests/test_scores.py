@@ -12,13 +12,13 @@ from measure_helpers import quick_scores
 from PIL import Image
 from typer.testing import CliRunner
 
-from photostyle.apps.cli import app
+from photostyle.apps.cli.app import app
 from photostyle.errors import ImageError, RegionError, UsageError
 from photostyle.images import read_picture, resize
-from photostyle.measure import SCORES
-from photostyle.regions.labelmap import read_label_map
+from photostyle.regions.labelmap.read import read_label_map
 from photostyle.regions.labels import LabelMasks
-from photostyle.scoring import _as_drawn, score
+from photostyle.studies.measure import SCORES
+from photostyle.studies.score import _as_drawn, score
 
 
 def small(name, size=(120, 80)):

@@ -10,7 +10,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from photostyle.apps.screen import Screen, gentle_interrupt
+from photostyle.apps.cli.screen import Screen, gentle_interrupt
 from photostyle.progress import Download, Message, Snapshot, Step
 
 

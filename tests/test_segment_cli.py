@@ -12,9 +12,9 @@ from helpers import SAMPLES
 from PIL import Image
 
 from photostyle.errors import RegionError
-from photostyle.regions.label_colors import LABEL_COLORS, label_palette
-from photostyle.regions.labelmap import read_label_map
-from photostyle.regions.legend import COMMON_COLORS
+from photostyle.regions.labelmap.label_colors import LABEL_COLORS, label_palette
+from photostyle.regions.labelmap.legend import COMMON_COLORS
+from photostyle.regions.labelmap.read import read_label_map
 from photostyle.regions.segmentation import SEGMENTERS
 
 LABELS = ("sky", "building", "water")

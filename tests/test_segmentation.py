@@ -31,7 +31,7 @@ def test_the_packaged_network_finds_what_is_in_a_real_photograph(outdoor):
     photograph = sample("neuschwansteinCastle.webp")
     found = outdoor(photograph)
     assert found.masks.size == photograph.size
-    drawn = photostyle.regions.labelmap.read_label_map(
+    drawn = photostyle.regions.labelmap.read.read_label_map(
         SAMPLES / "masks" / "neuschwansteinCastle.png", size=photograph.size, picture="x"
     )
     for label, least in (("sky", 0.85), ("building", 0.5)):

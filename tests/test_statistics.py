@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from photostyle.solvers.statistics import Moments, blend, moments, transport_map
+from photostyle.colors.statistics import Moments, blend, moments, transport_map
 
 
 def some_moments(seed):

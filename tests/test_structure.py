@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import photostyle
-from photostyle.config import TransferConfig, option_help
+from photostyle.options.config import TransferConfig, option_help
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,60 +26,30 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 320
 
 ROWS = [
-    {
-        "errors",
-        "values",
-        "defaults",
-        "checks",
-        "config",
-        "variations",
-        "reconstruction_options",
-        "progress",
-        "savable",
-        "_version",
-    },
-    {"images"},
-    {"features", "regions"},
-    {"objective"},
+    {"errors", "progress", "_version"},
+    {"options", "images", "filters"},
+    {"networks", "regions", "colors"},
+    {"objective", "field"},
     {"solvers"},
-    {"finish", "measure", "report"},
-    {
-        "torch_state",
-        "model_cache",
-        "preparation",
-        "pipeline",
-        "comparison",
-        "reconstruction",
-        "reporting",
-        "scoring",
-        "segmenting",
-        "sweeping",
-    },
+    {"finish"},
+    {"preparation", "record", "pipeline"},
+    {"studies", "report"},
     {"batches", "video"},
     {"apps", "__main__", "__init__"},
 ]
 SEEN_BY_APPS = {
-    "values",
+    "errors",
+    "progress",
+    "_version",
+    "options",
     "pipeline",
-    "comparison",
-    "reconstruction",
-    "reconstruction_options",
-    "reporting",
-    "scoring",
-    "segmenting",
-    "sweeping",
+    "studies",
+    "report",
     "batches",
     "video",
-    "variations",
-    "config",
-    "errors",
-    "measure",
-    "progress",
-    "report",
-    "_version",
     "apps",
 }
-SEEN_BY_APPS_MODULES = {"photostyle.features.weights"}
+SEEN_BY_APPS_MODULES = {"photostyle.networks.weights"}
 
 
 def module_name(path: Path) -> str:
@@ -160,12 +130,12 @@ def test_nothing_imports_from_a_later_row():
         ("photostyle.images.read", "if TYPE_CHECKING:\n    from photostyle.pipeline import Result", True),
         ("photostyle.images.read", "if TYPE_CHECKING:\n    from photostyle.errors import ImageError", False),
         ("photostyle.images.read", "if TYPE_CHECKING:\n    pass\nelse:\n    import photostyle.pipeline", True),
-        ("photostyle.features.vgg", "from photostyle.regions.labels import whole", False),
-        ("photostyle.apps.cli", "from photostyle.solvers.run import solve", True),
-        ("photostyle.apps.cli", "from photostyle.features import load_backbone", True),
-        ("photostyle.apps.cli", "from photostyle import transfer", True),
-        ("photostyle.apps.models", "from photostyle.features.weights import list_models", False),
-        ("photostyle.apps.cli", "import torch, photostyle.report.sheet", False),
+        ("photostyle.networks.vgg", "from photostyle.regions.labels import whole", False),
+        ("photostyle.apps.cli.app", "from photostyle.solvers.run import solve", True),
+        ("photostyle.apps.cli.app", "from photostyle.networks import load_backbone", True),
+        ("photostyle.apps.cli.app", "from photostyle import transfer", True),
+        ("photostyle.apps.cli.models", "from photostyle.networks.weights import list_models", False),
+        ("photostyle.apps.cli.app", "import torch, photostyle.report.sheet", False),
     ],
 )
 def test_the_walk_sees_what_it_should(module, source, bad):
@@ -207,8 +177,8 @@ def test_the_graph_has_all_kinds_of_imports():
     )  # from package import module
     assert "photostyle.images" in graph["photostyle.pipeline"]  # resize is a function of it, and hides the module
     assert "photostyle.images.resize" in graph["photostyle.images"]
-    assert "photostyle.savable" in graph["photostyle.errors"]  # for types
-    assert "photostyle.sweeping" in graph["photostyle.apps.sweep"]  # in a function
+    assert "photostyle.errors" in graph["photostyle.studies.sweep"]  # for types
+    assert "photostyle.studies.sweep" in graph["photostyle.apps.cli.sweep"]  # in a function
     assert set().union(*graph.values()) <= graph.keys()
 
 
@@ -310,7 +280,7 @@ def test_no_file_names_a_path_of_this_machine():
     files += [*(ROOT / "samples").rglob("*.txt"), *(ROOT / "samples").rglob("*.json")]
     files += [path for path in ROOT.iterdir() if path.suffix in texts and path.name not in {".git", ".coverage"}]
     checked = [path for path in files if path.is_file() and "__pycache__" not in path.parts]
-    assert {"cli.py", "ade20k.toml", "test_structure.py", "README.md", "Makefile", "LICENCES.txt", "run"} <= {
+    assert {"app.py", "ade20k.toml", "test_structure.py", "README.md", "Makefile", "LICENCES.txt", "run"} <= {
         path.name for path in checked
     }
     for path in checked:

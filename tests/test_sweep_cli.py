@@ -10,9 +10,9 @@ import pytest
 from cli_helpers import Workshop
 from PIL import Image
 
-from photostyle import sweeping
-from photostyle.apps import sweep as module
+from photostyle.apps.cli import sweep as module
 from photostyle.progress import Step
+from photostyle.studies import sweep as sweeping
 
 ABSURD = "1e9"
 

@@ -11,15 +11,15 @@ import torch
 from helpers import LAYERS, Log, count_weights, halves, image, indexed_mask, tiny_weights
 
 import photostyle
-from photostyle import sweeping as module
-from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError, Interrupted, MemoryLimitError, UsageError
+from photostyle.options.config import TransferConfig
+from photostyle.options.variations import check_varied
 from photostyle.pipeline import prepare
 from photostyle.progress import Message
-from photostyle.report.record import fingerprint
+from photostyle.record import fingerprint
 from photostyle.solvers.problem import build_stage
 from photostyle.solvers.schedule import Stage
-from photostyle.variations import check_varied
+from photostyle.studies import sweep as module
 
 PHOTO = {"mode": "photo", "regions": "none"}
 ABSURD = 1e9

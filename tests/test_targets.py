@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from photostyle.config import TransferConfig, resolve
-from photostyle.features import Backbone
-from photostyle.features.vgg import VGG
+from photostyle.networks import Backbone
+from photostyle.networks.vgg import VGG
+from photostyle.objective.build import ContentInput, StyleInput, build_objective
 from photostyle.objective.grain import grain_covariances, grain_distances, grain_regions
 from photostyle.objective.matting import matting_laplacian
-from photostyle.objective.targets import ContentInput, StyleInput, build_objective
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.regions.match import Assignment, Source
 
 KINDS = ("relative", "papers")

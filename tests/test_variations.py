@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from photostyle.apps.options import parse_text
-from photostyle.apps.sweep import parse_vary
-from photostyle.config import TransferConfig
+from photostyle.apps.cli.options import parse_text
+from photostyle.apps.cli.sweep import parse_vary
 from photostyle.errors import UsageError
-from photostyle.variations import checked_values, combinations, file_name, value_text, values_text
+from photostyle.options.config import TransferConfig
+from photostyle.options.variations import checked_values, combinations, file_name, value_text, values_text
 
 
 def test_all_combinations_the_last_fastest():

@@ -8,12 +8,12 @@ import torch
 import torchvision
 from torch.nn import functional
 
-from photostyle import features as module
+from photostyle import networks as module
 from photostyle.errors import UsageError
-from photostyle.features import CONTENT_LAYERS, STYLE_LAYERS, load_backbone
-from photostyle.features.registry import PREPROCESSINGS
-from photostyle.features.vgg import VGG, computes_half, layer_names, preprocess
-from photostyle.features.weights import Weights
+from photostyle.networks import CONTENT_LAYERS, STYLE_LAYERS, load_backbone
+from photostyle.networks.registry import PREPROCESSINGS
+from photostyle.networks.vgg import VGG, computes_half, layer_names, preprocess
+from photostyle.networks.weights import Weights
 
 ARCHITECTURES = ("vgg16", "vgg19")
 

@@ -9,7 +9,7 @@ import pytest
 from cli_helpers import Workshop
 from video_helpers import folder_of, packets, panned, tone, video_of
 
-from photostyle.apps.video import parse_frames, parse_rate
+from photostyle.apps.cli.video import parse_frames, parse_rate
 from photostyle.errors import UsageError
 from photostyle.report.found import find_runs
 from photostyle.report.page import html_page
@@ -106,7 +106,7 @@ def test_bad_inputs_and_outputs_are_refused(shop, film):
 
 
 def test_ctrl_c_and_resume(shop, film, monkeypatch):
-    from photostyle.apps.screen import Screen
+    from photostyle.apps.cli.screen import Screen
 
     draw = Screen.__call__
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from video_helpers import panned
 
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import UsageError
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.video.fields import fields_at, filled, smoothed
 from photostyle.video.options import VideoOptions, check_transfer_options, key_distance, temporal_weight
 from photostyle.video.photo import load_fields, packed_fields

@@ -13,8 +13,8 @@ from helpers import LAYERS, Log, picture
 from PIL import Image
 from video_helpers import folder_of, packets, panned, tone, video_of
 
-from photostyle.config import TransferConfig
 from photostyle.errors import ImageError, Interrupted, OutputError, RegionError, UsageError
+from photostyle.options.config import TransferConfig
 from photostyle.progress import Step
 from photostyle.regions.labels import LabelMasks
 from photostyle.video import VideoOptions

@@ -11,7 +11,7 @@ from web_helpers import Halves, wait_until
 from photostyle.apps.web import running
 from photostyle.apps.web.service import Service
 from photostyle.apps.web.session import Limits
-from photostyle.config import TransferConfig
+from photostyle.options.config import TransferConfig
 from photostyle.pipeline import Result
 from photostyle.progress import Message, Rows, Snapshot, Step
 

@@ -15,7 +15,7 @@ from web_helpers import page_served, picture_bytes
 from web_tabs import SIDE, Tab, chromium, find_chromium
 
 from photostyle.apps.web.session import Limits
-from photostyle.segmenting import Segmenter
+from photostyle.studies.segment import Segmenter
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from helpers import SAMPLES
 
 from photostyle.apps.web.editing import KEEP
 from photostyle.apps.web.samples import find_samples
-from photostyle.config import CHOICES
-from photostyle.regions.label_colors import LABEL_COLORS
+from photostyle.options.config import CHOICES
+from photostyle.regions.labelmap.label_colors import LABEL_COLORS
 
 
 def test_those_of_the_repository_are_found():

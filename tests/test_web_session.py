@@ -15,7 +15,7 @@ from photostyle.apps.web.service import shown_name
 from photostyle.apps.web.session import Limits, Regions, store_picture
 from photostyle.apps.web.sessions import Sessions
 from photostyle.errors import ImageError, UsageError
-from photostyle.segmenting import read_picture
+from photostyle.studies.segment import read_picture
 
 
 @pytest.fixture

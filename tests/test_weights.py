@@ -11,8 +11,8 @@ import torch
 from helpers import numbered, vgg_tensors
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.features import convert, registry, weights
-from photostyle.features.weights import load_weights, read_state_dict
+from photostyle.networks import convert, registry, weights
+from photostyle.networks.weights import load_weights, read_state_dict
 
 
 def one_line(caught: pytest.ExceptionInfo[WeightsError], *words: str) -> None:

@@ -7,10 +7,10 @@ import pytest
 from helpers import LAYERS, halves, indexed_mask, picture, tiny_weights
 
 import photostyle
-from photostyle.config import TransferConfig, weights_by_label
 from photostyle.errors import RegionError, UsageError
 from photostyle.images import resize
-from photostyle.values import pairs
+from photostyle.options.config import TransferConfig, weights_by_label
+from photostyle.options.values import pairs
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from helpers import LAYERS, image, tiny_weights
 from photostyle.apps.web.server import LOOPBACK, bind, make_app, run_server
 from photostyle.apps.web.service import Service
 from photostyle.apps.web.session import Limits
-from photostyle.config import TransferConfig
 from photostyle.images import Picture
-from photostyle.regions.label_colors import LABEL_COLORS
+from photostyle.options.config import TransferConfig
+from photostyle.regions.labelmap.label_colors import LABEL_COLORS
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmentation
 from photostyle.regions.segmentation.trust import Trust

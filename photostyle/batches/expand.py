@@ -15,10 +15,10 @@ from photostyle.batches.job import Batch, Job
 from photostyle.batches.located import Located, Place, read_located
 from photostyle.batches.naming import check_outputs, constant_folder, output_name
 from photostyle.batches.option_values import OPTIONS, known_name, option_value, several_values
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import UsageError
+from photostyle.options.config import TransferConfig, resolve
+from photostyle.options.variations import values_text
 from photostyle.regions.segmentation import SEGMENTERS
-from photostyle.variations import values_text
 
 __all__ = ["MOST_JOBS", "read_batch"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from photostyle.batches.located import Located, Place
 from photostyle.errors import ImageError
-from photostyle.features.download import sha256_of
+from photostyle.networks.download import sha256_of
 
 __all__ = ["Hashes", "Input", "find_input", "replaced"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from photostyle._version import __version__
 from photostyle.batches.inputs import Hashes, Input, replaced
 from photostyle.batches.located import Place
-from photostyle.config import TransferConfig, resolve
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.report.beside import record_path, regions_paths
 
 __all__ = ["Batch", "Job", "files_of", "job_key"]

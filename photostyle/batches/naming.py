@@ -16,7 +16,7 @@ from photostyle.batches.located import Located
 from photostyle.batches.option_values import OPTIONS
 from photostyle.errors import UsageError
 from photostyle.images.encode import check_suffix
-from photostyle.variations import value_text, values_text
+from photostyle.options.variations import value_text, values_text
 
 __all__ = ["check_outputs", "constant_folder", "output_name", "safe_text"]
 

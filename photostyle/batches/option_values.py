@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from photostyle.batches.located import Located
-from photostyle.config import TransferConfig
 from photostyle.errors import UsageError
-from photostyle.values import flag
+from photostyle.options.config import TransferConfig
+from photostyle.options.values import flag
 
 __all__ = ["OPTIONS", "known_name", "option_value", "several_values"]
 

@@ -16,13 +16,13 @@ from photostyle.batches.job import Batch, Job, files_of, job_key
 from photostyle.batches.journal import read_journal
 from photostyle.batches.located import Place
 from photostyle.batches.publish import recorded, sha256_or_none
-from photostyle.config import resolve
 from photostyle.errors import OutputError, PhotostyleError, UsageError
-from photostyle.features import load_backbone
 from photostyle.images import Picture, read_picture
+from photostyle.networks import load_backbone
+from photostyle.options.config import resolve
 from photostyle.preparation import result_sizes
 from photostyle.progress import Callback, Message, ignore
-from photostyle.regions.labelmap import read_label_map, read_soft_masks
+from photostyle.regions.labelmap.read import read_label_map, read_soft_masks
 
 __all__ = ["Plan", "plan_batch"]
 

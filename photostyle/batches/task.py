@@ -20,10 +20,10 @@ import torch
 from photostyle._version import __version__
 from photostyle.batches.inputs import Hashes, Input, replaced
 from photostyle.batches.job import Job
-from photostyle.config import TransferConfig
 from photostyle.errors import OutputError, PhotostyleError
 from photostyle.images import encode_picture
-from photostyle.model_cache import ModelCache
+from photostyle.networks.shared import ModelCache
+from photostyle.options.config import TransferConfig
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import prepare
 from photostyle.progress import Callback

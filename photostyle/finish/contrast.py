@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from photostyle.images.guided import LUMA
+from photostyle.filters.guided import LUMA
 
 __all__ = ["auto_contrast"]
 

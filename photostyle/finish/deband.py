@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from photostyle.images.guided import self_guided
+from photostyle.filters.guided import self_guided
 
 __all__ = ["deband"]
 
@@ -18,7 +18,7 @@ _RADIUS = 1 / 60  # of the longest side
 def deband(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """Smooth flat parts of an 8-bit picture, by no more than two of its steps.
 
-    Each channel is guided by itself (:func:`photostyle.images.guided.self_guided`); its change is cut off at ±2/255.
+    Each channel is guided by itself (:func:`photostyle.filters.guided.self_guided`); its change is cut off at ±2/255.
     A sky gets back the gradient that was rounded away, and loses the noise of its compression; a texture stays.
 
     Parameters

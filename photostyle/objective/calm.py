@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from photostyle.objective.color import to_lab
+from photostyle.colors.lab import to_lab
 
 __all__ = ["CalmTarget", "calm_loss", "calm_targets"]
 

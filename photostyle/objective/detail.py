@@ -18,7 +18,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from photostyle.objective.color import to_lab
+from photostyle.colors.lab import to_lab
 
 __all__ = ["detail_loss", "log_contrast"]
 

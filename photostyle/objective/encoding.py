@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from photostyle.errors import UsageError
-from photostyle.features import Backbone
-from photostyle.features.vgg import VGG, block_of
+from photostyle.networks import Backbone
+from photostyle.networks.vgg import VGG, block_of
 from photostyle.objective.gram import MIN_CELLS, Region, masked_grams, region_of
 from photostyle.objective.total import Features
 from photostyle.objective.wasserstein import combined_moments, masked_moments

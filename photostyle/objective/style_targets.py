@@ -9,11 +9,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from photostyle.config import TransferConfig
-from photostyle.features import Backbone
+from photostyle.networks import Backbone
 from photostyle.objective.encoding import encoder, statistic_of
 from photostyle.objective.gram import MIN_CELLS, gram_distance
 from photostyle.objective.wasserstein import prepare_target, wasserstein_distance
+from photostyle.options.config import TransferConfig
 from photostyle.regions.match import Assignment, Source
 from photostyle.regions.pyramid import layer_masks
 

@@ -26,9 +26,9 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 from torch.nn import functional
 
-from photostyle.features.vgg import block_of
 from photostyle.images import Picture, fit_longest_side, resize
-from photostyle.regions.label_colors import label_palette
+from photostyle.networks.vgg import block_of
+from photostyle.regions.labelmap.label_colors import label_palette
 from photostyle.regions.labels import LabelMasks, normalise
 from photostyle.regions.segmentation import sharpened
 

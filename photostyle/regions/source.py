@@ -12,7 +12,7 @@ from photostyle.errors import RegionError, UsageError
 from photostyle.images import Picture
 from photostyle.regions.automatic import Divide, Segment, automatic, together
 from photostyle.regions.grid import grid, parse_grid
-from photostyle.regions.labelmap import read_label_map, read_soft_masks
+from photostyle.regions.labelmap.read import read_label_map, read_soft_masks
 from photostyle.regions.labels import LabelMasks, whole
 from photostyle.regions.tiny import TINY, absorb_tiny
 

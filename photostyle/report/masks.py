@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.regions.label_colors import LABEL_COLORS, label_palette
+from photostyle.regions.labelmap.label_colors import LABEL_COLORS, label_palette
 from photostyle.regions.labels import LabelMasks
 from photostyle.report.sheet import legend_strip
 

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photostyle._version import __version__
-from photostyle.config import TransferConfig
 from photostyle.errors import PhotostyleError
 from photostyle.images import fit_longest_side, read_picture, resize
-from photostyle.measure import SCORES, told
+from photostyle.options.config import TransferConfig
 from photostyle.report.curves import loss_curves_svg
 from photostyle.report.found import Run, Shot
 from photostyle.report.masks import tinted
+from photostyle.studies.measure import SCORES, told
 
 __all__ = ["html_page"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from photostyle.config import TransferConfig
 from photostyle.images import resize
+from photostyle.options.config import TransferConfig
 from photostyle.solvers.problem import Problem, build_stage, to_tensor
 from photostyle.solvers.schedule import Stage
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle._version import __version__
+from photostyle.options.variations import combinations, value_text
 from photostyle.report.grid import GridCell, labelled_grid
-from photostyle.variations import combinations, value_text
 
 if TYPE_CHECKING:
+    from photostyle.errors import SavablePicture
+    from photostyle.record import Recordable
     from photostyle.report.ranking import FixedObjective
-    from photostyle.report.record import Recordable
-    from photostyle.savable import SavablePicture
 
 __all__ = ["Cell", "Sweep", "ranked"]
 

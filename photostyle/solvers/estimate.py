@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from photostyle.config import TransferConfig
 from photostyle.errors import MemoryLimitError, UsageError
-from photostyle.features import Backbone
-from photostyle.features.vgg import VGG, block_of
 from photostyle.images import fit_longest_side
+from photostyle.networks import Backbone
+from photostyle.networks.vgg import VGG, block_of
+from photostyle.options.config import TransferConfig
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import Stage, plan
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from photostyle.config import TransferConfig
 from photostyle.errors import DivergedError
 from photostyle.objective.total import Evaluation, Objective
+from photostyle.options.config import TransferConfig
 from photostyle.solvers.adam import Adam
 from photostyle.solvers.lbfgs import LBFGS, is_finite
 

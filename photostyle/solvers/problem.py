@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from photostyle.config import TransferConfig
-from photostyle.features import Backbone
+from photostyle.field.objective import field_objective
+from photostyle.field.space import FieldSpace
 from photostyle.images import fit_longest_side, resize
+from photostyle.networks import Backbone
+from photostyle.objective.build import ContentInput, build_objective
 from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.style_targets import StyleInput
-from photostyle.objective.targets import ContentInput, build_objective
 from photostyle.objective.total import Objective
+from photostyle.options.config import TransferConfig
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment
-from photostyle.solvers.field import FieldSpace
-from photostyle.solvers.field_objective import field_objective
 from photostyle.solvers.memory import keep_freed_memory
 from photostyle.solvers.schedule import Stage
 

@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from photostyle.config import TransferConfig, affine_start
 from photostyle.errors import DivergedError, MemoryLimitError, OutputError
+from photostyle.field.space import FieldSpace, paint
 from photostyle.images import resize
 from photostyle.objective.total import Evaluation, Objective
+from photostyle.options.config import TransferConfig, affine_start
 from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
 from photostyle.solvers.estimate import tiled_choices
-from photostyle.solvers.field import FieldSpace, paint
 from photostyle.solvers.memory import is_out_of_memory, return_freed_memory
 from photostyle.solvers.pixels import LevelState, optimise
 from photostyle.solvers.problem import Problem, build_stage, to_array, to_tensor

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from photostyle.config import TransferConfig
-from photostyle.defaults import CLOSED_FORMS
 from photostyle.images import fit_longest_side
+from photostyle.options.config import TransferConfig
+from photostyle.options.defaults import CLOSED_FORMS
 
 __all__ = ["COARSEST", "FIELD_SIZE", "Stage", "field_size", "plan", "tile_size"]
 

@@ -15,16 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from photostyle.config import TransferConfig
-from photostyle.finish.luminance import grey
+from photostyle.colors.luminance import grey
+from photostyle.colors.statistics import moments, transport_map
 from photostyle.images import resize
 from photostyle.objective.total import Features, LossFunction, Objective
+from photostyle.options.config import TransferConfig
 from photostyle.pipeline import finished
 from photostyle.progress import Callback
 from photostyle.solvers.problem import Problem, to_array, to_tensor
 from photostyle.solvers.run import Solution, solve
 from photostyle.solvers.schedule import Stage, plan
-from photostyle.solvers.statistics import moments, transport_map
 from photostyle.video.flow import consistent, explained, optical_flow, warped
 from photostyle.video.solving import solve_from
 from photostyle.video.strip import Reel, picture_of

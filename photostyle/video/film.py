@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photostyle.config import TransferConfig, resolve
 from photostyle.errors import Interrupted, UsageError
 from photostyle.images import write_atomically
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.preparation import PictureSource, with_options
 from photostyle.progress import Callback, Event, Message, Snapshot, Step, ignore
+from photostyle.record import fingerprint, run_record
 from photostyle.regions.source import ContentMask, StyleMask
 from photostyle.report.beside import json_bytes, record_path
-from photostyle.report.record import fingerprint, run_record
 from photostyle.solvers.run import Solution
-from photostyle.torch_state import own_torch_state
+from photostyle.solvers.torch_state import own_torch_state
 from photostyle.video.encode import Sound, encode_video
 from photostyle.video.ffmpeg import executable
 from photostyle.video.flicker import flicker

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any
 
-from photostyle.config import TransferConfig
 from photostyle.errors import UsageError
-from photostyle.values import check_integer, check_number
+from photostyle.options.config import TransferConfig
+from photostyle.options.values import check_integer, check_number
 
 __all__ = ["VideoOptions", "check_transfer_options", "key_distance", "temporal_weight", "video_help"]
 

@@ -17,14 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from photostyle.defaults import CLOSED_FORMS
+from photostyle.field.mattes import soft_matte
+from photostyle.field.space import FieldSpace, field_space
 from photostyle.images import resize
 from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.total import Objective
+from photostyle.options.defaults import CLOSED_FORMS
 from photostyle.pipeline import finished, whole_way
 from photostyle.progress import Callback
-from photostyle.regions.matte import soft_matte
-from photostyle.solvers.field import FieldSpace, field_space
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.run import Solution, solve
 from photostyle.solvers.schedule import plan

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from photostyle.config import TransferConfig
 from photostyle.errors import MemoryLimitError
 from photostyle.objective.total import Evaluation, Objective
+from photostyle.options.config import TransferConfig
 from photostyle.progress import Callback, Step
 from photostyle.solvers.estimate import tiled_choices
 from photostyle.solvers.memory import is_out_of_memory

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from photostyle.config import TransferConfig
 from photostyle.images import Picture, fit_longest_side, resize
+from photostyle.options.config import TransferConfig
 from photostyle.preparation import PictureSource, Prepared, prepare, result_sizes
 from photostyle.progress import Callback, Step
 from photostyle.regions.labels import LabelMasks

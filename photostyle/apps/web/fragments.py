@@ -9,7 +9,7 @@ from typing import Any
 from photostyle.apps.web.editing import KEEP, encode_runs
 from photostyle.apps.web.jobs import Job
 from photostyle.apps.web.session import Regions
-from photostyle.measure import SCORES
+from photostyle.studies.measure import SCORES
 
 __all__ = ["cards", "clock", "compared", "notice", "progress", "regions_panel", "result", "slider"]
 

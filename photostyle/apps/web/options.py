@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from photostyle.apps.options import parse_text
-from photostyle.config import CHOICES, TransferConfig, option_help
+from photostyle.apps.cli.options import parse_text
 from photostyle.errors import UsageError
+from photostyle.options.config import CHOICES, TransferConfig, option_help
 
 __all__ = ["OPTIONS", "config_options", "option_inputs"]
 

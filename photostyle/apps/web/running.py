@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.apps.files import record_path, regions_paths, write_beside, write_json
+from photostyle.apps.cli.files import record_path, regions_paths, write_beside, write_json
 from photostyle.apps.web.editing import KEEP, fitted
 from photostyle.apps.web.session import Regions, Session
-from photostyle.comparison import compare
-from photostyle.config import TransferConfig
 from photostyle.errors import Interrupted, StoppedError, UsageError
+from photostyle.options.config import TransferConfig
 from photostyle.pipeline import Result, transfer, write_atomically, write_picture
 from photostyle.progress import Callback
 from photostyle.report.beside import legend_bytes
 from photostyle.report.masks import indexed_png
-from photostyle.segmenting import Segmenter, read_picture, segment
+from photostyle.studies.compare import compare
+from photostyle.studies.segment import Segmenter, read_picture, segment
 
 __all__ = [
     "RESULT",

@@ -19,9 +19,9 @@ from photostyle.apps.web.running import (
 from photostyle.apps.web.samples import Sample
 from photostyle.apps.web.session import Limits, Session, store_picture
 from photostyle.apps.web.sessions import Sessions
-from photostyle.config import TransferConfig
 from photostyle.errors import ImageError, UsageError
-from photostyle.segmenting import Segmenter, read_picture
+from photostyle.options.config import TransferConfig
+from photostyle.studies.segment import Segmenter, read_picture
 
 __all__ = ["Service", "shown_name"]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from photostyle.apps.web.jobs import Job
 from photostyle.errors import ImageError
 from photostyle.pipeline import write_picture
-from photostyle.segmenting import read_picture
+from photostyle.studies.segment import read_picture
 
 __all__ = ["Limits", "Regions", "Session", "Stored", "store_picture"]
 

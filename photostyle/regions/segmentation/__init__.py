@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from photostyle.errors import MemoryLimitError
 from photostyle.images import Picture
 from photostyle.progress import Callback, Message, ignore
-from photostyle.regions.label_colors import label_palette
+from photostyle.regions.labelmap.label_colors import label_palette
 from photostyle.regions.labels import LabelMasks, normalise
 from photostyle.regions.segmentation import cache
 from photostyle.regions.segmentation.checkpoints import identify, load_network
-from photostyle.regions.segmentation.colours import weigh_by_colour
 from photostyle.regions.segmentation.entries import SEGMENTERS, segmenter_entry
 from photostyle.regions.segmentation.guided import LEAST, refine, upsample
 from photostyle.regions.segmentation.islands import merge_islands
 from photostyle.regions.segmentation.network import Network
+from photostyle.regions.segmentation.own_colors import weigh_by_colour
 from photostyle.regions.segmentation.trust import Trust, judge
 
 __all__ = [

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.errors import OutputError, WeightsError
-from photostyle.features.cache import cache_folder
 from photostyle.images import write_atomically
+from photostyle.networks.cache import cache_folder
 
 __all__ = ["cache_key", "load", "rounded", "store"]
 

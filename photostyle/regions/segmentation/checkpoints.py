@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from photostyle.errors import PhotostyleError, UsageError, WeightsError
-from photostyle.features.cache import check_pin, is_offline, pinned
-from photostyle.features.download import sha256_of
-from photostyle.features.registry import PREPROCESSINGS
+from photostyle.networks.cache import check_pin, is_offline, pinned
+from photostyle.networks.download import sha256_of
+from photostyle.networks.registry import PREPROCESSINGS
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.segmentation.entries import (
     SEGMENTERS,

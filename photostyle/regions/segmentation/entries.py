@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.features import registry
+from photostyle.networks import registry
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -63,7 +63,7 @@ class SegmenterEntry:
     longest : int
         Longest side, in pixels, at which the network looks at a picture.
     preprocessing : str
-        A key of :data:`photostyle.features.registry.PREPROCESSINGS`.
+        A key of :data:`photostyle.networks.registry.PREPROCESSINGS`.
     labels : tuple of str
         Where the network's classes are its labels: in the order of its outputs. A map's index is the place in here.
     architecture, encoder, sha256 : str

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from photostyle.filters.local_affine import lift
 from photostyle.images import fit_longest_side, resize
-from photostyle.images.local_affine import lift
 from photostyle.regions.labels import normalise
 
 __all__ = ["LEAST", "refine", "upsample"]
@@ -47,7 +47,7 @@ def upsample(probabilities: _Masks, size: tuple[int, int]) -> _Masks:
 def refine(probabilities: _Masks, rgb: NDArray[np.float32]) -> _Masks:
     """Turn probabilities on a coarse grid into soft masks whose edges are those of the picture.
 
-    Each mask becomes a local affine map of the picture's colours (:func:`photostyle.images.local_affine.lift`). Before
+    Each mask becomes a local affine map of the picture's colours (:func:`photostyle.filters.local_affine.lift`). Before
     it, the probabilities are raised to a power and divided by their sum, so that a region which is 80 % certain isn't
     20 % something else. After it, values are clipped to [0, 1], squared, so that what is half certain in a wide band
     keeps to its edge, and divided by their sum. These numbers were chosen by the boundary F-score on the validation

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photostyle.errors import WeightsError
-from photostyle.features.registry import Preprocessing
 from photostyle.images import resize
+from photostyle.networks.registry import Preprocessing
 
 __all__ = ["STRIDE", "Network", "build_model"]
 

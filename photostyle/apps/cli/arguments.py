@@ -1,0 +1,73 @@
+"""Arguments that several commands take: the pictures, their masks, and how to report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photostyle.options.values import pairs
+
+__all__ = [
+    "ContentArgument",
+    "ContentMaskOption",
+    "FolderOption",
+    "JsonOption",
+    "MapOption",
+    "OverwriteOption",
+    "QuietOption",
+    "StyleArgument",
+    "StyleMaskOption",
+    "parse_content_mask",
+]
+
+ContentArgument = Annotated[
+    str, typer.Argument(metavar="CONTENT", help="The picture to be stylised.", show_default=False)
+]
+StyleArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="STYLE...", help="One or more style pictures; may be left out with --map.", show_default=False
+    ),
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="LABEL=FILE", help="A style picture for one region (repeat; rest=FILE: all others)."),
+]
+ContentMaskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--content-mask",
+        metavar="FILE",
+        help="Label map of the content: colours or an indexed PNG; a folder of grey soft masks named by label; "
+        "or LABEL=FILE for one grey soft mask (repeat).",
+    ),
+]
+StyleMaskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style-mask", metavar="FILE", help="Label map of a style picture (repeat, one a style; none: used whole)."
+    ),
+]
+FolderOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all files.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the record on standard output.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+
+
+def parse_content_mask(values: list[str] | None) -> str | dict[str, str] | None:
+    """Parse --content-mask: one map, or LABEL=FILE for each soft mask.
+
+    Raises
+    ------
+    UsageError
+        If of several one is no LABEL=FILE, or a label occurs twice.
+    """
+    if not values:
+        return None
+    if len(values) == 1 and ("=" not in values[0] or Path(values[0]).exists()):
+        return values[0]
+    return pairs("content_mask", values)

@@ -1,0 +1,1 @@
+"""Filters that follow a picture's edges."""

@@ -1,0 +1,1 @@
+"""Label maps that somebody painted: from the colours of a file to labels."""
