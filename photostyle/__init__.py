@@ -30,11 +30,12 @@ from photostyle.video import VideoOptions
 if TYPE_CHECKING:
     from photostyle.pipeline import Result, transfer
     from photostyle.report.folder import html_report
+    from photostyle.report.sweep import Cell, Sweep
     from photostyle.studies.compare import Comparison, compare
     from photostyle.studies.reconstruct import Reconstruction, reconstruct
     from photostyle.studies.score import score
     from photostyle.studies.segment import Segmentation, Segmenter, segment, write_map
-    from photostyle.studies.sweep import Cell, Sweep, sweep
+    from photostyle.studies.sweep import sweep
     from photostyle.video.film import Video, stylize_video
 
 __all__ = [

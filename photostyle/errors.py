@@ -26,20 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-__all__ = [
-    "DivergedError",
-    "ImageError",
-    "Interrupted",
-    "MemoryLimitError",
-    "OutputError",
-    "PhotostyleError",
-    "RegionError",
-    "SavablePicture",
-    "StoppedError",
-    "UsageError",
-    "WeightsError",
-]
-
 
 class SavablePicture(Protocol):
     """A picture that was made, with its record; a :class:`photostyle.Result` is one."""

@@ -26,7 +26,7 @@ from photostyle.filters.local_affine import lift, smoothing_radius
 from photostyle.finish.contrast import auto_contrast
 from photostyle.finish.deband import deband
 from photostyle.finish.denoise import denoised
-from photostyle.images import check_writable, resize, write_atomically, write_picture
+from photostyle.images import resize, write_picture
 from photostyle.options.config import TransferConfig
 from photostyle.preparation import PictureSource, Prepared, prepare
 from photostyle.progress import Callback, Event, Message, Rows, Snapshot, ignore
@@ -37,20 +37,6 @@ from photostyle.solvers.estimate import announcement
 from photostyle.solvers.run import Checkpoint, Solution, solve
 from photostyle.solvers.schedule import plan
 from photostyle.solvers.torch_state import own_torch_state
-
-__all__ = [
-    "PictureSource",
-    "Prepared",
-    "Result",
-    "check_writable",
-    "finished",
-    "prepare",
-    "run_prepared",
-    "transfer",
-    "whole_way",
-    "write_atomically",
-    "write_picture",
-]
 
 _KEEP_BLUR = 0.003  # of the longest side: how wide the border of a kept region is blended
 

@@ -23,7 +23,8 @@ from photostyle.images.exif import tells_place
 from photostyle.images.margins import inside_margins
 from photostyle.networks import Padding, computes_half
 from photostyle.networks.shared import ModelCache
-from photostyle.options.config import TransferConfig, resolve, weights_by_label
+from photostyle.options.checks import weights_by_label
+from photostyle.options.config import TransferConfig, resolve
 from photostyle.options.values import pairs
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.automatic import Segment
@@ -35,8 +36,6 @@ from photostyle.solvers.estimate import check_memory
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, plan, tile_size
 from photostyle.solvers.torch_state import own_torch_state
-
-__all__ = ["MIN_SIDE", "PictureSource", "Prepared", "check_side", "prepare", "result_sizes", "with_options"]
 
 PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | torch.Tensor
 

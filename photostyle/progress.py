@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Callback", "Download", "Event", "Message", "Rows", "Snapshot", "Step", "ignore"]
-
 
 @dataclass(frozen=True)
 class Step:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from photostyle.solvers.problem import Problem
     from photostyle.solvers.run import Solution
 
-__all__ = ["Recordable", "fingerprint", "run_record"]
-
 # Options that change what is kept on the way, but not the result.
 _BYSTANDERS = ("snapshot_every", "snapshots", "checkpoint_every", "offline", "strip_metadata")
 

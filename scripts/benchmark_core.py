@@ -43,7 +43,7 @@ def objective(size: int, repeat: int, with_bare: bool, regions: str) -> str:
     """Time an evaluation with its gradient against the bare network at size × size."""
     from torch import nn
 
-    from photostyle.pipeline import prepare
+    from photostyle.preparation import prepare
     from photostyle.solvers.problem import build_stage
     from photostyle.solvers.schedule import Stage
 

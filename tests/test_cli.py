@@ -19,11 +19,13 @@ from PIL import Image
 
 from photostyle import __version__
 from photostyle.apps.cli.arguments import parse_content_mask
-from photostyle.apps.cli.files import checkpoint_path, record_path, snapshot_path
+from photostyle.apps.cli.files import checkpoint_path, snapshot_path
 from photostyle.errors import UsageError
 from photostyle.networks.registry import MODELS
 from photostyle.networks.vgg import VGG
-from photostyle.options.config import CHOICES, TransferConfig
+from photostyle.options.config import TransferConfig
+from photostyle.options.defaults import CHOICES
+from photostyle.report.beside import record_path
 
 
 @pytest.fixture

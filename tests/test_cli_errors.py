@@ -16,8 +16,8 @@ from cli_helpers import Workshop
 from helpers import halves, indexed_mask, png_header, save
 from PIL import Image
 
+from photostyle.networks.fetch import fetch_model
 from photostyle.networks.vgg import VGG
-from photostyle.networks.weights import fetch_model
 
 
 @pytest.fixture

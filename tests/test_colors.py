@@ -14,8 +14,9 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from photostyle.errors import RegionError
-from photostyle.regions.labelmap.colors import MOST_LABELS, decode_colors
+from photostyle.regions.labelmap.colors import decode_colors
 from photostyle.regions.labelmap.legend import COMMON_COLORS
+from photostyle.regions.labelmap.palette import MOST_LABELS
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 BLACK, WHITE, GREY = (0, 0, 0), (255, 255, 255), (128, 128, 128)

@@ -13,7 +13,7 @@ from measure_helpers import quick_scores
 import photostyle
 from photostyle.errors import Interrupted, UsageError, WeightsError
 from photostyle.images import read_picture
-from photostyle.pipeline import prepare
+from photostyle.preparation import prepare
 from photostyle.progress import Message
 from photostyle.report.sheet import contact_sheet
 from photostyle.studies import compare as module

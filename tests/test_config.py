@@ -8,7 +8,8 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from photostyle.errors import UsageError
-from photostyle.options.config import CHOICES, TransferConfig, affine_start, option_help, resolve
+from photostyle.options.config import TransferConfig, affine_start, option_help, resolve
+from photostyle.options.defaults import CHOICES
 
 
 def test_defaults_are_allowed_and_frozen():

@@ -11,10 +11,10 @@ from cli_helpers import Workshop
 from PIL import Image
 
 from photostyle.apps.cli import screen
-from photostyle.apps.cli.files import record_path
 from photostyle.networks.vgg import VGG
 from photostyle.options.reconstruction import OPTIONS
 from photostyle.progress import Step
+from photostyle.report.beside import record_path
 
 FORWARD = VGG.forward
 
@@ -156,7 +156,7 @@ def test_interrupt_before_there_is_anything_and_between_two_pictures(shop, usual
 
         return prepared
 
-    from photostyle.studies.reconstruct import prepare
+    from photostyle.preparation import prepare
 
     monkeypatch.setattr("photostyle.studies.reconstruct.prepare", stops_at(1))
     folder = shop.folder / "new"

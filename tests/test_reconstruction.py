@@ -17,7 +17,7 @@ from photostyle.networks.vgg import VGG
 from photostyle.objective.tv import total_variation
 from photostyle.options.config import TransferConfig, resolve
 from photostyle.options.reconstruction import OPTIONS
-from photostyle.pipeline import prepare
+from photostyle.preparation import prepare
 from photostyle.progress import Message
 from photostyle.solvers.problem import build_stage
 from photostyle.solvers.schedule import Stage, plan, tile_size

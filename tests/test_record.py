@@ -17,7 +17,7 @@ from helpers import LAYERS, TERMS, Log, halves, image, indexed_mask, tiny_weight
 import photostyle
 from photostyle.errors import DivergedError, Interrupted
 from photostyle.options.config import TransferConfig, resolve
-from photostyle.pipeline import prepare
+from photostyle.preparation import prepare
 from photostyle.record import fingerprint
 
 

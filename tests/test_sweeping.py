@@ -14,7 +14,7 @@ import photostyle
 from photostyle.errors import DivergedError, Interrupted, MemoryLimitError, UsageError
 from photostyle.options.config import TransferConfig
 from photostyle.options.variations import check_varied
-from photostyle.pipeline import prepare
+from photostyle.preparation import prepare
 from photostyle.progress import Message
 from photostyle.record import fingerprint
 from photostyle.solvers.problem import build_stage

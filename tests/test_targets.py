@@ -8,9 +8,10 @@ import torch
 
 from photostyle.networks import Backbone
 from photostyle.networks.vgg import VGG
-from photostyle.objective.build import ContentInput, StyleInput, build_objective
+from photostyle.objective.build import ContentInput, build_objective
 from photostyle.objective.grain import grain_covariances, grain_distances, grain_regions
 from photostyle.objective.matting import matting_laplacian
+from photostyle.objective.style_targets import StyleInput
 from photostyle.options.config import TransferConfig, resolve
 from photostyle.regions.match import Assignment, Source
 

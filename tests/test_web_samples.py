@@ -8,7 +8,7 @@ from helpers import SAMPLES
 
 from photostyle.apps.web.editing import KEEP
 from photostyle.apps.web.samples import find_samples
-from photostyle.options.config import CHOICES
+from photostyle.options.defaults import CHOICES
 from photostyle.regions.labelmap.label_colors import LABEL_COLORS
 
 

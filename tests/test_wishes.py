@@ -9,7 +9,8 @@ from helpers import LAYERS, halves, indexed_mask, picture, tiny_weights
 import photostyle
 from photostyle.errors import RegionError, UsageError
 from photostyle.images import resize
-from photostyle.options.config import TransferConfig, weights_by_label
+from photostyle.options.checks import weights_by_label
+from photostyle.options.config import TransferConfig
 from photostyle.options.values import pairs
 
 

@@ -10,8 +10,6 @@ from photostyle.batches.job import Job
 from photostyle.batches.task import Failed, Finished
 from photostyle.progress import Step
 
-__all__ = ["MOST_START_FAILURES", "MOST_START_KILLS", "Engine", "Lost", "Report", "default_threads"]
-
 MOST_START_FAILURES = 3
 """After how many workers in a row that end before they are ready an engine gives up."""
 

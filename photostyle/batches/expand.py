@@ -20,8 +20,6 @@ from photostyle.options.config import TransferConfig, resolve
 from photostyle.options.variations import values_text
 from photostyle.regions.segmentation import SEGMENTERS
 
-__all__ = ["MOST_JOBS", "read_batch"]
-
 MOST_JOBS = 10_000
 """How many jobs one file may ask for."""
 

@@ -12,8 +12,6 @@ from photostyle.batches.located import Located, Place
 from photostyle.errors import ImageError
 from photostyle.networks.download import sha256_of
 
-__all__ = ["Hashes", "Input", "find_input", "replaced"]
-
 _MOST_FILES = 200  # of one folder of masks or of a segmenter
 _LEGEND = "legend"
 

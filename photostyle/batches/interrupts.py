@@ -7,8 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator
 
-__all__ = ["deferred_interrupt"]
-
 
 @contextlib.contextmanager
 def deferred_interrupt() -> Iterator[None]:

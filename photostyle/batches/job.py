@@ -15,8 +15,6 @@ from photostyle.batches.located import Place
 from photostyle.options.config import TransferConfig, resolve
 from photostyle.report.beside import record_path, regions_paths
 
-__all__ = ["Batch", "Job", "files_of", "job_key"]
-
 # Options that change how or where is computed, or what is kept on the way, but not what is asked for.
 _BYSTANDERS = ("snapshot_every", "snapshots", "checkpoint_every", "offline", "device")
 

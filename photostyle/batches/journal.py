@@ -24,8 +24,6 @@ from filelock import FileLock, Timeout
 
 from photostyle.errors import OutputError
 
-__all__ = ["JOURNAL", "Journal", "alone", "read_journal"]
-
 JOURNAL = "batch.journal.jsonl"
 _LOCK = ".batch.lock"
 

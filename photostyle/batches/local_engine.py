@@ -27,8 +27,6 @@ from photostyle.batches.task import Failed, Finished, Worker, make_task
 from photostyle.errors import PhotostyleError
 from photostyle.progress import Event, Step
 
-__all__ = ["LocalEngine"]
-
 _READY = "ready"
 _TELL = 0.1  # seconds between two steps that are told
 _GRACE = 3.0  # seconds that a worker has to end

@@ -15,8 +15,6 @@ import yaml
 
 from photostyle.errors import UsageError
 
-__all__ = ["MOST_VALUES", "Located", "Place", "read_located"]
-
 MOST_VALUES = 100_000
 """How many values a file may hold, each alias counted as what it stands for."""
 

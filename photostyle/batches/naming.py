@@ -18,8 +18,6 @@ from photostyle.errors import UsageError
 from photostyle.images.encode import check_suffix
 from photostyle.options.variations import value_text, values_text
 
-__all__ = ["check_outputs", "constant_folder", "output_name", "safe_text"]
-
 _NAMES = ("content", "style", *OPTIONS)
 _LONGEST = 255 - len(".regions.json")  # bytes of a stem, with what lies beside a picture
 

@@ -13,8 +13,6 @@ from photostyle.errors import UsageError
 from photostyle.options.config import TransferConfig
 from photostyle.options.values import flag
 
-__all__ = ["OPTIONS", "known_name", "option_value", "several_values"]
-
 _HINTS = typing.get_type_hints(TransferConfig)
 OPTIONS = tuple(_HINTS)
 """The names of all options."""

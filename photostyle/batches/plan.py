@@ -24,8 +24,6 @@ from photostyle.preparation import result_sizes
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.labelmap.read import read_label_map, read_soft_masks
 
-__all__ = ["Plan", "plan_batch"]
-
 _LEAST_SIDE = 16  # as a transfer asks of a file
 _NETWORK = ("content_layers", "style_layers", "weights", "weights_preprocessing", "pooling", "padding")
 

@@ -13,8 +13,6 @@ from photostyle.errors import OutputError
 from photostyle.images import write_atomically
 from photostyle.report.beside import json_bytes, record_path, regions_paths
 
-__all__ = ["publish", "recorded", "sha256_or_none"]
-
 
 def publish(finished: Finished, output: Path, journal: Journal, job: str, key: str, **details: Any) -> str:
     """Write a result's files and journal it as done.

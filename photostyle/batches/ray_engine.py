@@ -21,8 +21,6 @@ from photostyle.batches.task import Failed, Finished, Task, Worker, make_task
 from photostyle.errors import PhotostyleError, UsageError
 from photostyle.progress import Event, Step
 
-__all__ = ["RayEngine", "check_address"]
-
 _CONNECT = 3.0  # seconds for a port to answer
 _PROBE = 15.0  # seconds for Ray to answer behind it
 _START = 180.0  # seconds for the first worker

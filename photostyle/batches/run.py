@@ -17,8 +17,6 @@ from photostyle.batches.task import Failed, Finished
 from photostyle.errors import PhotostyleError
 from photostyle.progress import Step
 
-__all__ = ["MOST_LOSSES", "MOST_TRIES", "JobEnded", "JobLost", "JobStarted", "JobStep", "Outcome", "run_batch"]
-
 MOST_TRIES = 2
 """How often a job is run that fails."""
 MOST_LOSSES = 5

@@ -29,8 +29,6 @@ from photostyle.preparation import prepare
 from photostyle.progress import Callback
 from photostyle.report.beside import regions_bytes
 
-__all__ = ["Failed", "Finished", "Packet", "Task", "Worker", "make_task"]
-
 
 @dataclass(frozen=True)
 class Packet:

@@ -32,17 +32,6 @@ from photostyle.filters.guided import LUMA
 from photostyle.images import fit_longest_side, resize
 from photostyle.networks.registry import models_folder
 
-__all__ = [
-    "NUMBERS",
-    "SCENE_LAYERS",
-    "color_statistics",
-    "grade",
-    "graded",
-    "maps_of",
-    "maps_of_looks",
-    "scene_features",
-]
-
 Look = Callable[[Tensor], Mapping[str, Tensor]]
 """What gives the responses of `SCENE_LAYERS` for a picture, sRGB in [0, 1] of shape (1, 3, H, W)."""
 

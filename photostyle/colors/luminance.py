@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from photostyle.filters.guided import LUMA
 
-__all__ = ["grey", "into_gamut", "recombine"]
-
 
 def grey(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the luminance of a picture, shape (H, W, 3), as a picture of the same shape."""

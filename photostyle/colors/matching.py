@@ -17,8 +17,6 @@ from photostyle.colors.lab import weighted_quantiles
 from photostyle.colors.statistics import moments, transport_map
 from photostyle.filters.guided import LUMA
 
-__all__ = ["MATCHINGS", "Matching", "match_distribution", "match_linear", "match_luminance"]
-
 _Array = NDArray[np.floating[Any]]
 Matching = Callable[[_Array, _Array, _Array, _Array], _Array]
 """From a picture, shape (H, W, 3), its weights, shape (H, W), and the same of a target to the matched picture."""

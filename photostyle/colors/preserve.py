@@ -18,8 +18,6 @@ from photostyle.colors.matching import MATCHINGS
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment
 
-__all__ = ["colors_of_content"]
-
 _Array = NDArray[np.float32]
 
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from photostyle.regions.labels import LabelMasks
     from photostyle.regions.match import Assignment
 
-__all__ = ["Moments", "blend", "moments", "style_moments", "transport_map"]
-
 _Array = NDArray[np.floating[Any]]
 _MOST_GAIN = 4.0  # a region of nearly one colour isn't stretched to a rainbow
 _RIDGE = 1e-5  # squared colour units, about one step of 8 bits: below that there is rounding, not colour

@@ -17,8 +17,6 @@ from photostyle.images import resize
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment, Source
 
-__all__ = ["within_contrast"]
-
 _Rgb = NDArray[np.float32]
 _MOST_GAIN = 6.0  # a little more than the closed-form start takes along any axis: tones may differ
 _ENOUGH = 0.5  # of a mask: what belongs to its region

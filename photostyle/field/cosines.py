@@ -21,8 +21,6 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-__all__ = ["from_cosines", "smoothness", "to_cosines"]
-
 _PLACE, _TONE, _BEND = 1.0, 0.02, 0.002  # w along the sides of the picture, w along tones, b
 _SOFTNESS = 0.04  # s: about the field's weight over what the other terms bend the loss
 

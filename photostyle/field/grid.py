@@ -26,15 +26,6 @@ from torch import Tensor
 from photostyle.filters.guided import LUMA, local_contrast
 from photostyle.regions.labels import normalise
 
-__all__ = [
-    "NUMBERS",
-    "Slicer",
-    "apply_maps",
-    "field_of",
-    "normalised",
-    "region_slice",
-]
-
 NUMBERS = 15
 """Of an affine map: three rows [red green blue contrast | 1]."""
 

@@ -18,8 +18,6 @@ import scipy.sparse
 from numpy.typing import NDArray
 from scipy.sparse.linalg import cg
 
-__all__ = ["soft_matte"]
-
 _SURE, _UNSURE = 0.05, 1e-5  # Λ, beside a Laplacian whose diagonal is about one
 _BAND = 0.02  # half the width of the band, as a share of the longest side
 _ITERATIONS, _TOLERANCE = 150, 1e-4

@@ -18,8 +18,6 @@ from photostyle.objective.total import Objective
 from photostyle.options.config import TransferConfig
 from photostyle.regions.labels import area_average
 
-__all__ = ["field_objective"]
-
 
 def field_objective(
     objective: Objective,

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from photostyle.regions.labels import LabelMasks
     from photostyle.regions.match import Assignment
 
-__all__ = ["FieldSpace", "field_space", "paint"]
-
 _SPREAD = 0.05  # squared colour units: variance of brightness in a picture of full contrast
 _LEAST_SPREAD = 1e-4  # least variance along any axis of a style's colours, for the metric
 _MATTE_EPSILON = 1e-5  # the Matting Laplacian's ε for mattes: its usual one sees noise as texture

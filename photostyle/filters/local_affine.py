@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-__all__ = ["apply_affine", "fit_affine", "lift", "lifted_rows", "smoothing_radius"]
-
 _Array = NDArray[np.floating[Any]]
 _ROWS = 256  # of the large picture, treated at once
 _NUMBERS = 1 << 26  # at most, in the maps of these rows: bounds the memory

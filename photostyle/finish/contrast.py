@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from photostyle.filters.guided import LUMA
 
-__all__ = ["auto_contrast"]
-
 
 def auto_contrast(picture: NDArray[np.float32], clipped: float = 0.005, most: float = 2.0) -> NDArray[np.float32]:
     """Stretch a picture so that its brightness covers the full range.

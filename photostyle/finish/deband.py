@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from photostyle.filters.guided import self_guided
 
-__all__ = ["deband"]
-
 _STEP = 1 / 255
 _LIMIT = 2 * _STEP  # the most that a value is changed
 _NOISE = (2 * _STEP) ** 2  # variance of what counts as flat

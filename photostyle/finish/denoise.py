@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from photostyle.finish.rof import tv_denoised
 
-__all__ = ["denoised", "noise_level", "nonlocal_means"]
-
 # Best in the mean for white noise of 2, 5 and 10 % on two photographs and a painting.
 _TV_WEIGHT = 0.75  # λ in deviations of the noise
 _NLM_WIDTH = 1.25  # h in deviations of the noise

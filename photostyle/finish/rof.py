@@ -7,8 +7,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["rof_objective", "tv_denoised"]
-
 _CHECK_EVERY = 10  # iterations
 _MOST_ITERATIONS = 300
 _TOLERANCE = 0.02  # of λ: the most that the result may be away from the minimum, in the mean

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from photostyle.errors import ImageError
 from photostyle.images.samples import Samples, check_size, check_unit_range
 
-__all__ = ["array_of_tensor", "samples_of_array"]
-
 _CHANNELS = (1, 3, 4)
 
 

@@ -12,8 +12,6 @@ from photostyle.images.exif import exif_of
 from photostyle.images.modes import keyed_alpha
 from photostyle.images.samples import Samples
 
-__all__ = ["PNG_MAGIC", "is_deep_png", "png_chunks", "samples_of_deep_png"]
-
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _NEEDED = (b"IHDR", b"IDAT", b"IEND")
 _GREY = (0, 4)

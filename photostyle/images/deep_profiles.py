@@ -17,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["matrix_to_srgb", "through_lattice"]
-
 _ROWS = 128
 """Rows converted at a time: it bounds the memory for intermediate float64 values."""
 

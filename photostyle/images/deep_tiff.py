@@ -17,8 +17,6 @@ from photostyle.errors import ImageError
 from photostyle.images.exif import exif_of
 from photostyle.images.samples import Samples, check_size, check_unit_range
 
-__all__ = ["is_tiff", "samples_of_deep_tiff"]
-
 _MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _ASSOCIATED, _UNASSOCIATED = 1, 2

@@ -18,8 +18,6 @@ from photostyle.images.exif import MAX_EXIF_BYTES, PREFIX
 from photostyle.images.profiles import srgb_profile
 from photostyle.images.tiff_bytes import tiff_bytes
 
-__all__ = ["check_suffix", "encode_picture"]
-
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 _OPTIONS: dict[str, dict[str, Any]] = {

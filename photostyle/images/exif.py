@@ -14,8 +14,6 @@ from PIL import Image
 from photostyle.errors import ImageError
 from photostyle.images.guard import decoding
 
-__all__ = ["MAX_EXIF_BYTES", "PREFIX", "exif_of", "is_turned", "tells_place"]
-
 PREFIX = b"Exif\0\0"
 MAX_EXIF_BYTES = 65_533
 """The longest EXIF, with its prefix, that a JPEG can hold."""

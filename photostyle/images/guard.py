@@ -16,8 +16,6 @@ from PIL import Image, ImageCms
 
 from photostyle.errors import ImageError
 
-__all__ = ["decoding"]
-
 _FAILURES: tuple[type[Exception], ...] = (
     OSError,
     SyntaxError,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["inside_margins"]
-
 _WIDEST = 0.04  # of a side: what lies farther in is the picture's own
 _STEP = 15 / 255  # in the median over a line, from one line to the next: less is no end of a margin
 _TIMES = 5.0  # a step that is so many times the usual one ends a margin

@@ -13,8 +13,6 @@ from photostyle.images.exif import exif_of
 from photostyle.images.profiles import cmyk_to_rgb, lab_to_rgb
 from photostyle.images.samples import Samples, check_unit_range
 
-__all__ = ["samples_of_image"]
-
 _CARRY_ALPHA = {"RGBA": "RGB", "LA": "L", "PA": "RGB", "La": "L", "RGBa": "RGB"}
 _TO_RGB = ("P", "YCbCr", "HSV", "RGBX")
 _ALLOWED = "1, L, LA, P, PA, RGB, RGBA, RGBX, CMYK, YCbCr, HSV, LAB, I, I;16 and F"

@@ -16,8 +16,6 @@ from PIL import Image, ImageCms
 
 from photostyle.images.deep_profiles import matrix_to_srgb, through_lattice
 
-__all__ = ["cmyk_to_rgb", "lab_to_rgb", "srgb_profile", "to_srgb"]
-
 _FAILURES = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 
 

@@ -24,8 +24,6 @@ from photostyle.images.samples import Samples, check_size, to_picture
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["read_picture"]
-
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 """Formats that Pillow decodes by itself, not by other programs as EPS; JPEG includes MPO."""
 

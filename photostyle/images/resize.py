@@ -11,8 +11,6 @@ from PIL import Image
 
 from photostyle.errors import UsageError
 
-__all__ = ["fit_longest_side", "resize"]
-
 
 def resize(array: NDArray[np.float32], size: tuple[int, int], *, wraps: bool = False) -> NDArray[np.float32]:
     """Resize a picture or a map with an antialiased Lanczos filter (Pillow's, in floating point).

@@ -12,8 +12,6 @@ from photostyle.errors import ImageError
 from photostyle.images.picture import Picture
 from photostyle.images.profiles import to_srgb
 
-__all__ = ["Samples", "check_size", "check_unit_range", "to_picture", "upright"]
-
 _TOLERANCE = 1e-6
 """How far outside [0, 1] a float may lie and still be taken as rounding, and clipped."""
 

@@ -12,8 +12,6 @@ from PIL import Image
 
 from photostyle.images.exif import PREFIX
 
-__all__ = ["tiff_bytes"]
-
 _TEXTS = (271, 272, 315, 316, 33432)
 """Make, model, artist, host computer, copyright: the texts that EXIF keeps in the main directory."""
 _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _SOFTWARE, _DATE_TIME = (

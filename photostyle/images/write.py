@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from photostyle.errors import OutputError, UsageError
 from photostyle.images.encode import check_suffix, encode_picture
 
-__all__ = ["check_writable", "write_atomically", "write_picture"]
-
 
 def check_writable(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Find out, before a long run, whether its result can be written.

@@ -10,8 +10,6 @@ from photostyle.errors import UsageError
 from photostyle.networks.vgg import preprocess
 from photostyle.networks.weights import Weights
 
-__all__ = ["AlexNet"]
-
 _STRIDES, _PADDINGS = (4, 1, 1, 1, 1), (2, 2, 1, 1, 1)
 _POOLED = (1, 2)  # the convolutions, from 0 on, before which is pooled
 

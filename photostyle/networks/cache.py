@@ -13,8 +13,6 @@ from photostyle.errors import OutputError, WeightsError
 from photostyle.images import write_atomically
 from photostyle.progress import Callback, Message
 
-__all__ = ["cache_folder", "check_pin", "is_offline", "pinned", "search_folders"]
-
 
 def search_folders() -> list[Path]:
     """List where fetched networks may lie: ``PHOTOSTYLE_HOME`` where that is set, then the user's cache."""

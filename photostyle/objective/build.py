@@ -26,8 +26,6 @@ from photostyle.objective.tv import total_variation
 from photostyle.options.config import TransferConfig
 from photostyle.regions.match import Assignment, Source
 
-__all__ = ["ContentInput", "StyleInput", "build_objective"]
-
 
 @dataclass(frozen=True)
 class ContentInput:

@@ -22,8 +22,6 @@ from torch import Tensor, nn
 
 from photostyle.colors.lab import to_lab
 
-__all__ = ["CalmTarget", "calm_loss", "calm_targets"]
-
 _CELLS = (0.015, 0.03, 0.06)  # sides, as shares of the picture's width
 _TOLERANCE = 0.75  # τ
 _FLAT = 1.5  # F: colour differences (ΔE*ab) a percent of the width

@@ -16,8 +16,6 @@ from torch import Tensor
 from photostyle.colors.lab import to_lab, weighted_quantiles
 from photostyle.objective.gram import Region
 
-__all__ = ["DIRECTIONS", "LEVELS", "color_loss", "color_quantiles"]
-
 DIRECTIONS = 16
 """Lines through Lab on which colours are compared."""
 LEVELS = 128

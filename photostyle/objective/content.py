@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["content_loss"]
-
 _TINY = 1e-12
 
 

@@ -20,8 +20,6 @@ from torch import Tensor, nn
 
 from photostyle.colors.lab import to_lab
 
-__all__ = ["detail_loss", "log_contrast"]
-
 _WINDOW = 0.03  # side, as a share of the picture's width
 _ROUNDING = 0.01  # ν, in Lab / 100
 _MOST = (2.5, 1.5)  # u of lightness and colour

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["edge_loss"]
-
 
 def edge_loss(edges: Tensor, target: Tensor) -> Tensor:
     r"""Return :math:`\frac1M \sum_p (e_p - t_p)^2`.

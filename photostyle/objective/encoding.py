@@ -24,8 +24,6 @@ from photostyle.objective.gram import MIN_CELLS, Region, masked_grams, region_of
 from photostyle.objective.total import Features
 from photostyle.objective.wasserstein import combined_moments, masked_moments
 
-__all__ = ["STATISTICS", "Encoder", "encoder", "statistic_of"]
-
 Encoder = Callable[[Tensor], Features]
 """From a picture, shape (1, 3, H, W), to features by layer, and statistics by :func:`statistic_of` their layer."""
 

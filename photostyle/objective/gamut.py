@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["gamut_loss"]
-
 
 def gamut_loss(picture: Tensor) -> Tensor:
     r"""Return :math:`\frac1M \sum_p \|x_p - \operatorname{clip}(x_p, 0, 1)\|^2`.

@@ -22,8 +22,6 @@ from torch.nn import functional
 from photostyle.objective.gram import Region, masked_grams, region_of
 from photostyle.regions.pyramid import layer_masks
 
-__all__ = ["BANDS", "GrainRegions", "grain_covariances", "grain_distances", "grain_regions", "laplacian_bands"]
-
 BANDS = 3
 """Bands that are compared: the finest, of one pixel and its neighbours, and the next two octaves."""
 

@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["MIN_CELLS", "Region", "gram_distance", "masked_gram", "masked_grams", "region_of", "rows_of", "style_loss"]
-
 MIN_CELLS = 4.0
 """A region with fewer cells than this on a layer's grid is left out there; also the least normaliser."""
 

@@ -17,8 +17,6 @@ from torch import Tensor
 
 from photostyle.objective.tv import size_factor
 
-__all__ = ["EPSILON", "matting_energy", "matting_laplacian", "matting_loss"]
-
 EPSILON = 1e-7
 """Regularises the covariance of each window; the value of Levin et al. and of Luan et al."""
 

@@ -17,8 +17,6 @@ from photostyle.options.config import TransferConfig
 from photostyle.regions.match import Assignment, Source
 from photostyle.regions.pyramid import layer_masks
 
-__all__ = ["StyleInput", "StyleLayer", "blended", "region_shares", "style_layers", "weakened"]
-
 
 @dataclass(frozen=True)
 class StyleInput:

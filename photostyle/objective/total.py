@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-__all__ = ["Evaluation", "Features", "LossFunction", "Objective", "Penalty"]
-
 Features = Mapping[str, Tensor]
 LossFunction = Callable[[Tensor, Features], Tensor]
 """From the picture, shape (1, 3, H, W), and its features to a loss of shape ()."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["REFERENCE_SIZE", "size_factor", "total_variation"]
-
 REFERENCE_SIZE = 512
 """The longest side at which the weights of gradient terms mean what they say."""
 

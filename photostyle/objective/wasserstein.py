@@ -28,16 +28,6 @@ from torch import Tensor
 
 from photostyle.objective.gram import Region, rows_of
 
-__all__ = [
-    "WassersteinTarget",
-    "combined_moments",
-    "masked_moments",
-    "newton_schulz",
-    "prepare_target",
-    "trace_and_inverse",
-    "wasserstein_distance",
-]
-
 _FLOOR = 1e-4  # of a covariance, as a share of the mean variance of a channel
 _TINY = 1e-12  # least floor, for targets without any variance
 _BLOCK = 8192  # rows of features that are summed at once

@@ -9,8 +9,6 @@ from photostyle.errors import UsageError
 from photostyle.options.defaults import CHOICES
 from photostyle.options.values import check_integer, check_number, check_weights, flag, pairs
 
-__all__ = ["check_config", "weights_by_label"]
-
 
 class _Options(Protocol):
     """What is asked for by its name here of the options of a transfer; the others are looked up in lists of names."""

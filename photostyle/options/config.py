@@ -10,11 +10,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from photostyle.errors import UsageError
-from photostyle.options.checks import check_config, weights_by_label
-from photostyle.options.defaults import BY_SOLVER, CHOICES, CLOSED_FORMS, PAPERS, PRESETS, SETTLE, STARTS
+from photostyle.options.checks import check_config
+from photostyle.options.defaults import BY_SOLVER, CLOSED_FORMS, PAPERS, PRESETS, SETTLE, STARTS
 from photostyle.options.values import flag
-
-__all__ = ["CHOICES", "TransferConfig", "affine_start", "option_help", "resolve", "weights_by_label"]
 
 
 def _option(default: Any, help_text: str) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["BY_SOLVER", "CHOICES", "CLOSED_FORMS", "PAPERS", "PRESETS", "RECONSTRUCTIONS", "SETTLE", "STARTS"]
-
 # What depends on the mode and the solver. The weights belong to the normalisation "relative"; see PAPERS for the
 # other one. Those of the affine field were measured one by one: scripts/benchmark_photo.py --ablation.
 _AFFINE: dict[str, Any] = {

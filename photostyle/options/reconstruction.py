@@ -5,8 +5,6 @@ from __future__ import annotations
 from photostyle.options.config import option_help
 from photostyle.options.defaults import RECONSTRUCTIONS
 
-__all__ = ["CONTENT_RECONSTRUCTIONS", "KINDS", "LARGEST", "OPTIONS"]
-
 CONTENT_RECONSTRUCTIONS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
 """Default layers whose content is reconstructed (Gatys et al. 2016, figure 1: their "conv1_2" is after the ReLU)."""
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from photostyle.errors import UsageError
 
-__all__ = ["check_integer", "check_number", "check_weights", "flag", "pairs"]
-
 
 def flag(name: str) -> str:
     """Return the option of a field, as it is typed."""

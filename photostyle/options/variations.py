@@ -14,8 +14,6 @@ from typing import Any
 from photostyle.errors import UsageError
 from photostyle.options.config import TransferConfig
 
-__all__ = ["MOST_CELLS", "check_varied", "checked_values", "combinations", "file_name", "value_text", "values_text"]
-
 MOST_CELLS = 100
 """How many combinations one sweep runs at most."""
 

@@ -11,8 +11,6 @@ from photostyle.images import Picture
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmentation
 
-__all__ = ["Divide", "Segment", "automatic", "together"]
-
 Divide = Callable[[Sequence[Picture]], list[LabelMasks]]
 """Divides a content and its styles into regions that they share, such as :func:`photostyle.regions.joint.divide`."""
 

@@ -9,8 +9,6 @@ import numpy as np
 from photostyle.errors import RegionError, UsageError
 from photostyle.regions.labels import LabelMasks
 
-__all__ = ["grid", "parse_grid"]
-
 _MOST = 64
 _MOST_CELLS = 256  # a mask each: more would fill the memory, and each would be under 0.5 % of the picture
 

@@ -32,8 +32,6 @@ from photostyle.regions.labelmap.label_colors import label_palette
 from photostyle.regions.labels import LabelMasks, normalise
 from photostyle.regions.segmentation import sharpened
 
-__all__ = ["LAYERS", "Look", "divide"]
-
 LAYERS = {"relu3_3": 0.5, "relu4_3": 1.0, "relu5_3": 1.0}
 """The layers of VGG-16 that are clustered, and the deviation to which each is scaled."""
 

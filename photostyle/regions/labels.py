@@ -12,8 +12,6 @@ from scipy import sparse
 
 from photostyle.errors import RegionError
 
-__all__ = ["LabelMasks", "area_average", "normalise", "whole"]
-
 _SUM_TOLERANCE = 1e-4
 _HEX = re.compile(r"#[0-9a-f]{6}")
 

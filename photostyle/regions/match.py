@@ -16,8 +16,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["REST", "Assignment", "Source", "Wishes", "match_labels", "relatives"]
-
 REST = "rest"
 """The name that stands, in a mapping, for all labels that it doesn't name."""
 

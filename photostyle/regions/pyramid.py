@@ -5,8 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["layer_masks"]
-
 
 def layer_masks(masks: Tensor, grid: tuple[int, int]) -> Tensor:
     """Average masks down to the grid of a layer.

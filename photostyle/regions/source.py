@@ -16,8 +16,6 @@ from photostyle.regions.labelmap.read import read_label_map, read_soft_masks
 from photostyle.regions.labels import LabelMasks, whole
 from photostyle.regions.tiny import TINY, absorb_tiny
 
-__all__ = ["ContentMask", "RegionSet", "StyleMask", "read_regions"]
-
 _Path = str | os.PathLike[str]
 _WHOLE, _AUTO, _JOINT = "none", "auto", "joint"
 ContentMask = _Path | Mapping[str, _Path] | LabelMasks

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from photostyle.regions.labels import LabelMasks
 
-__all__ = ["TINY", "absorb_tiny"]
-
 TINY = 0.005
 """The smallest share of a picture that a label needs for a style of its own."""
 

@@ -10,8 +10,6 @@ from typing import Any
 from photostyle.regions.labels import LabelMasks
 from photostyle.report.masks import indexed_png
 
-__all__ = ["json_bytes", "legend_bytes", "record_path", "regions_bytes", "regions_paths"]
-
 
 def record_path(output: Path) -> Path:
     """Return where the record of a result goes: castle.png → castle.record.json."""

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["loss_curves", "loss_curves_svg"]
-
 
 def loss_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int = 1200) -> NDArray[np.float32]:
     """Draw the terms of the loss over the iterations, one panel a run.

@@ -10,8 +10,6 @@ from photostyle.progress import Callback, Rows, ignore
 from photostyle.report.found import find_runs
 from photostyle.report.page import html_page
 
-__all__ = ["html_report"]
-
 
 def html_report(folder: str | os.PathLike[str], *, longest: int = 1024, callback: Callback = ignore) -> str:
     """Make one HTML page of the transfers, comparisons, reconstructions, sweeps and batches below a folder.

@@ -14,8 +14,6 @@ from photostyle.errors import ImageError
 from photostyle.images.exif import is_turned
 from photostyle.images.guard import decoding
 
-__all__ = ["Run", "Shot", "find_runs"]
-
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".mp4", ".webm", ".mkv")
 _MOVING = (".mp4", ".webm", ".mkv")
 _FORMER_VGG16 = "078000d61f661f3b9cf200aeeda05d21c099508cd8994a09079ac1452039cc87"

@@ -13,8 +13,6 @@ from PIL import Image, ImageDraw, ImageFont
 from photostyle.images import fit_longest_side, resize
 from photostyle.report.sheet import fit_line, font_file
 
-__all__ = ["GridCell", "labelled_grid"]
-
 _GAP, _PAD = 14, 6
 _LARGE, _MANY = 320, 30  # longest side of a picture, and the number of cells from which it is smaller
 _SMALL = 224

@@ -14,8 +14,6 @@ from photostyle.regions.labelmap.label_colors import LABEL_COLORS, label_palette
 from photostyle.regions.labels import LabelMasks
 from photostyle.report.sheet import legend_strip
 
-__all__ = ["indexed_png", "label_colors", "labelled_overlay", "overlay", "tinted"]
-
 
 def label_colors(labels: Sequence[str]) -> dict[str, tuple[float, float, float]]:
     """Return a colour in [0, 1] for each label: the segmenter's own, else one by sorted name, so that pairs agree."""

@@ -25,8 +25,6 @@ from photostyle.report.found import Run, Shot
 from photostyle.report.masks import tinted
 from photostyle.studies.measure import SCORES, told
 
-__all__ = ["html_page"]
-
 _THUMBNAIL = 224  # longest side in the index
 _MOST_OPTIONS = 8  # columns of the index for options that differ
 _NO_COLUMN = ("device", "offline", "snapshots", "snapshot_every", "checkpoint_every", "size", "strip_metadata")

@@ -15,8 +15,6 @@ from photostyle.options.config import TransferConfig
 from photostyle.solvers.problem import Problem, build_stage, to_tensor
 from photostyle.solvers.schedule import Stage
 
-__all__ = ["FixedObjective"]
-
 
 class FixedObjective:
     """The objective of pixels that belongs to a problem and its options, to rank any pictures of the same content.

@@ -12,8 +12,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from photostyle.images import resize
 
-__all__ = ["Tile", "contact_sheet", "fit_line", "font_file", "legend_strip"]
-
 _GAP, _LINE, _FONT = 12, 18, 14
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from photostyle.record import Recordable
     from photostyle.report.ranking import FixedObjective
 
-__all__ = ["Cell", "Sweep", "ranked"]
-
 _NO_BREAK = "\u00a0"  # a space at which a line isn't broken
 
 

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from photostyle.objective.total import Evaluation
 
-__all__ = ["Adam"]
-
 
 class Adam:
     """Minimise over a picture, one iteration a call, with PyTorch's Adam.

@@ -14,8 +14,6 @@ from torch import Tensor
 from photostyle.errors import OutputError, UsageError
 from photostyle.images import write_atomically
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
-
 _FORMAT = 2  # 1: when the default network was what is now named hed
 _DIGEST = hashlib.sha256().digest_size  # the file begins with the SHA-256 of all that follows
 

@@ -18,8 +18,6 @@ from photostyle.options.config import TransferConfig
 from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import Stage, plan
 
-__all__ = ["announcement", "available_memory", "check_memory", "tiled_choices"]
-
 # Bytes of an evaluation with its gradient, fixed and a pixel, by the number of tiled blocks; and how much longer it
 # takes. Measured with VGG-16 on a CPU at 1 to 10 megapixels.
 _EVALUATION = {0: (0.0, 2950.0), 2: (0.8e9, 740.0), 3: (0.5e9, 690.0)}

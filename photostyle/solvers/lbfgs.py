@@ -15,8 +15,6 @@ from torch import Tensor
 
 from photostyle.objective.total import Evaluation
 
-__all__ = ["LBFGS", "is_finite"]
-
 _SUFFICIENT_DECREASE = 1e-4
 _CURVATURE = 0.9
 _MAX_TRIALS = 12

@@ -12,8 +12,6 @@ import platform
 
 import torch
 
-__all__ = ["is_out_of_memory", "keep_freed_memory", "return_freed_memory"]
-
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's mallopt(3)
 _LARGEST_INT = 2**31 - 1
 

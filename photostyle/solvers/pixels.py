@@ -15,8 +15,6 @@ from photostyle.options.config import TransferConfig
 from photostyle.solvers.adam import Adam
 from photostyle.solvers.lbfgs import LBFGS, is_finite
 
-__all__ = ["LevelState", "optimise"]
-
 _RUNAWAY = 100.0
 _WINDOW = 10  # iterations over which a loss is watched
 

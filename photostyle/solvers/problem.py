@@ -25,8 +25,6 @@ from photostyle.regions.match import Assignment
 from photostyle.solvers.memory import keep_freed_memory
 from photostyle.solvers.schedule import Stage
 
-__all__ = ["Problem", "build_stage", "to_array", "to_tensor"]
-
 
 @dataclass(frozen=True)
 class Problem:

@@ -29,8 +29,6 @@ from photostyle.solvers.problem import Problem, build_stage, to_array, to_tensor
 from photostyle.solvers.schedule import Stage
 from photostyle.solvers.start import start_picture
 
-__all__ = ["Checkpoint", "Solution", "solve"]
-
 _FIELD_DIMENSIONS = 5  # a field, or its coordinates, is (K, D, N, N, 15), pixels are (1, 3, H, W)
 _ENOUGH = 30  # iterations of a level that paint over the content's detail, with which it begins
 

@@ -9,8 +9,6 @@ from photostyle.images import fit_longest_side
 from photostyle.options.config import TransferConfig
 from photostyle.options.defaults import CLOSED_FORMS
 
-__all__ = ["COARSEST", "FIELD_SIZE", "Stage", "field_size", "plan", "tile_size"]
-
 COARSEST = 128
 """The schedule begins at the first size, halving from the result's, whose half would be below this."""
 

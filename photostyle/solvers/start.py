@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["start_picture"]
-
 
 def start_picture(kind: str, content: Tensor, style: Tensor, *, seed: int, noise_share: float = 0.5) -> Tensor:
     """Return the first picture of a run.

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 import torch
 
-__all__ = ["own_torch_state"]
-
 
 @contextlib.contextmanager
 def own_torch_state() -> Iterator[None]:

@@ -33,8 +33,6 @@ from photostyle.studies.measure import (
     told,
 )
 
-__all__ = ["Comparison", "compare"]
-
 
 @dataclass(frozen=True)
 class Comparison:

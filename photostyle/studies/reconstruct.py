@@ -30,8 +30,6 @@ from photostyle.report.sheet import Tile, contact_sheet
 from photostyle.solvers.schedule import tile_size
 from photostyle.solvers.torch_state import own_torch_state
 
-__all__ = ["Reconstruction", "reconstruct"]
-
 _MOST_PIXELS = 200_000_000  # the limit of read_picture
 
 

@@ -20,8 +20,6 @@ from photostyle.regions.source import ContentMask, StyleMask, read_regions
 from photostyle.solvers.torch_state import own_torch_state
 from photostyle.studies.measure import RegionPair, Ruler, check_truth, load_networks, truth_scores
 
-__all__ = ["score"]
-
 _ASPECT = 0.02  # by which a result's aspect may differ from the content's
 
 

@@ -21,8 +21,6 @@ from photostyle.report.ranking import FixedObjective
 from photostyle.report.sweep import Cell, Sweep, ranked
 from photostyle.solvers.torch_state import own_torch_state
 
-__all__ = ["Cell", "Sweep", "sweep"]
-
 _THUMBNAIL = 320  # longest side of what a cell keeps for the sheet
 # Options that nothing before the solver looks at: cells that differ in no others share what is prepared.
 _SOLVER_ONLY = (

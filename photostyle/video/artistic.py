@@ -30,8 +30,6 @@ from photostyle.video.solving import solve_from
 from photostyle.video.strip import Reel, picture_of
 from photostyle.video.tracking import Tracked, present
 
-__all__ = ["moved", "stylise_frame", "temporal_loss"]
-
 _ENOUGH = 0.1  # share of the frame that must be known for its colours to say something
 
 

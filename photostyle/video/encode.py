@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from photostyle.errors import OutputError
 from photostyle.video.ffmpeg import as_url, child, run
 
-__all__ = ["FORMATS", "Sound", "encode_video"]
-
 _H264 = ("-c:v", "libx264", "-crf", "16", "-preset", "medium")
 _VP9 = ("-c:v", "libvpx-vp9", "-crf", "20", "-b:v", "0", "-row-mt", "1")
 FORMATS: dict[str, tuple[tuple[str, ...], str]] = {

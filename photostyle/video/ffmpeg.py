@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from photostyle.errors import PhotostyleError
 
-__all__ = ["Child", "as_url", "child", "executable", "run"]
-
 
 def executable() -> str:
     """Return the path of ffmpeg.

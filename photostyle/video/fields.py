@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fields_at", "filled", "smoothed"]
-
 _WIDTH = 0.7  # deviation of the Gaussian, in distances between neighbouring key frames
 _LEAST_SHARE = 1e-3  # what a field counts in the smoothing whose region hardly is in the picture
 Field = NDArray[np.float32]

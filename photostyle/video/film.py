@@ -39,8 +39,6 @@ from photostyle.video.strip import Reel, load_reel
 from photostyle.video.target import check_target, copy_pictures, frame_names, is_folder
 from photostyle.video.work import Work, check_work, work_folder
 
-__all__ = ["Video", "stylize_video"]
-
 
 @dataclass(frozen=True)
 class Video:

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from photostyle.images import fit_longest_side
 from photostyle.video.flow import consistent, optical_flow, warped
 
-__all__ = ["flicker"]
-
 _SIZE = 512  # longest side at which is measured
 _NOTHING = 1e-6  # of [0, 1]: less is no difference
 

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["composed", "consistent", "explained", "optical_flow", "warped"]
-
 _UNLIKE = 0.1  # of [0, 1]: a greater difference is none of noise or interpolation
 _LEAST_SIDE = 32  # below this the pyramid of DIS has no level
 

@@ -18,8 +18,6 @@ from photostyle.images import read_picture
 from photostyle.video.ffmpeg import Child, as_url, child
 from photostyle.video.timing import timing
 
-__all__ = ["Footage", "open_footage"]
-
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
 _PATTERN = re.compile(r"%0?\d*d")
 Frame = NDArray[np.uint8]

@@ -20,8 +20,6 @@ from photostyle.video.strip import Reel, picked
 from photostyle.video.tracking import tracked
 from photostyle.video.work import Work
 
-__all__ = ["Making"]
-
 
 class Making:
     """A video in the making.

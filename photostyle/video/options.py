@@ -11,8 +11,6 @@ from photostyle.errors import UsageError
 from photostyle.options.config import TransferConfig
 from photostyle.options.values import check_integer, check_number
 
-__all__ = ["VideoOptions", "check_transfer_options", "key_distance", "temporal_weight", "video_help"]
-
 _TEMPORAL = {"photo": 3.0, "artistic": 10.0}
 
 

@@ -34,8 +34,6 @@ from photostyle.video.solving import solve_from
 from photostyle.video.strip import Reel, picture_of
 from photostyle.video.tracking import Tracked, present
 
-__all__ = ["KeyFields", "Painter", "load_fields", "packed_fields", "solve_key"]
-
 _MATTE_EPSILON = 1e-5  # the Matting Laplacian's ε for mattes, as where fields are solved
 
 KeyFields = dict[str, Field]

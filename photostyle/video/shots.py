@@ -12,8 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "Shot", "Survey", "plan_shots", "survey"]
-
 _THUMBNAIL = 64  # longest side of what a frame is compared by
 _BINS = 8  # of each colour
 _BLOCKS = 3  # down and across, whose colours are compared one by one: another scene in the same colours is another one

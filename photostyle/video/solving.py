@@ -20,8 +20,6 @@ from photostyle.solvers.pixels import LevelState, optimise
 from photostyle.solvers.problem import Problem, build_stage
 from photostyle.solvers.schedule import Stage
 
-__all__ = ["solve_from"]
-
 
 def solve_from(
     problem: Problem,

@@ -25,8 +25,6 @@ from photostyle.regions.tiny import TINY
 from photostyle.solvers.schedule import field_size
 from photostyle.video.footage import Footage
 
-__all__ = ["Reel", "blank_picture", "load_reel", "picked", "picture_of"]
-
 _SEGMENTED = 1024  # longest side at which frames are segmented
 
 

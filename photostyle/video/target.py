@@ -12,8 +12,6 @@ from photostyle.report.beside import record_path
 from photostyle.video.encode import FORMATS
 from photostyle.video.footage import Footage
 
-__all__ = ["check_target", "copy_pictures", "frame_names", "is_folder"]
-
 
 def is_folder(output: Path) -> bool:
     """Whether the result is a folder of pictures: an existing folder, or a name without a suffix.

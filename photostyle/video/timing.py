@@ -12,8 +12,6 @@ from fractions import Fraction
 from photostyle.errors import ImageError
 from photostyle.video.ffmpeg import as_url, run
 
-__all__ = ["Timing", "constant_rate", "timing"]
-
 _NTSC = [Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)]
 _MOST = Fraction(120)  # to which a variable rate is evened out
 _DEFAULT_RATE = Fraction(25)  # of a single frame

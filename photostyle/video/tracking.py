@@ -16,8 +16,6 @@ from photostyle.video.footage import Footage
 from photostyle.video.shots import Interval
 from photostyle.video.strip import Reel, picture_of
 
-__all__ = ["Tracked", "carried_masks", "present", "tracked"]
-
 _DOUBTFUL = 0.05  # what a mask counts where its flow can't be believed
 _LEAST_SHARE = 1e-3  # of a frame, below which a region isn't there
 _LEAST_MASK = 2e-3

@@ -17,8 +17,6 @@ from photostyle.errors import OutputError, UsageError
 from photostyle.images import encode_picture, write_atomically
 from photostyle.video.photo import KeyFields, load_fields, packed_fields
 
-__all__ = ["Work", "check_work", "work_folder"]
-
 _JOB = "job.json"
 
 

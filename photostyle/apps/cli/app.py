@@ -52,8 +52,6 @@ from photostyle.progress import Event, Message, Snapshot
 if TYPE_CHECKING:
     from photostyle.pipeline import Result
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -109,16 +107,10 @@ def transfer_command(
 ) -> None:
     """Give CONTENT the style of STYLE and write it to OUT."""
     with loading(quiet):
-        from photostyle.apps.cli.files import (
-            check_free,
-            checkpoint_path,
-            record_path,
-            regions_paths,
-            save_result,
-            snapshot_path,
-            told_kept,
-        )
-        from photostyle.pipeline import Result, check_writable, transfer, write_picture
+        from photostyle.apps.cli.files import check_free, checkpoint_path, save_result, snapshot_path, told_kept
+        from photostyle.images import check_writable, write_picture
+        from photostyle.pipeline import Result, transfer
+        from photostyle.report.beside import record_path, regions_paths
 
     config = config_from(options)
     check_writable(output, overwrite=overwrite or resume)
@@ -198,7 +190,7 @@ def compare_command(
     with loading(quiet):
         from photostyle.apps.cli.files import result_folder, told_kept, write_json
         from photostyle.apps.cli.score_table import score_table
-        from photostyle.pipeline import write_picture
+        from photostyle.images import write_picture
         from photostyle.studies.compare import compare
 
     config = config_from(options)

@@ -9,19 +9,6 @@ import typer
 
 from photostyle.options.values import pairs
 
-__all__ = [
-    "ContentArgument",
-    "ContentMaskOption",
-    "FolderOption",
-    "JsonOption",
-    "MapOption",
-    "OverwriteOption",
-    "QuietOption",
-    "StyleArgument",
-    "StyleMaskOption",
-    "parse_content_mask",
-]
-
 ContentArgument = Annotated[
     str, typer.Argument(metavar="CONTENT", help="The picture to be stylised.", show_default=False)
 ]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from photostyle.batches import Outcome, Plan
     from photostyle.batches.engine import Engine
 
-__all__ = ["SUMMARY", "batch_command"]
-
 SUMMARY = "batch.json"
 
 

@@ -12,8 +12,6 @@ from photostyle.apps.cli.screen import Screen
 from photostyle.batches import JobEnded, JobLost, JobStarted, JobStep, Plan
 from photostyle.progress import Event
 
-__all__ = ["BatchScreen"]
-
 
 class BatchScreen:
     """Receives the events of a batch and shows them on standard error.

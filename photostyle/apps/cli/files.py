@@ -10,21 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from photostyle.errors import MemoryLimitError, OutputError, StoppedError, UsageError
-from photostyle.pipeline import Result, check_writable, write_atomically
+from photostyle.images import check_writable, write_atomically
+from photostyle.pipeline import Result
 from photostyle.report.beside import json_bytes, record_path, regions_bytes, regions_paths
-
-__all__ = [
-    "check_free",
-    "checkpoint_path",
-    "record_path",
-    "regions_paths",
-    "result_folder",
-    "save_result",
-    "snapshot_path",
-    "told_kept",
-    "write_beside",
-    "write_json",
-]
 
 
 def checkpoint_path(output: Path) -> Path:

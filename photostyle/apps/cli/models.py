@@ -11,8 +11,6 @@ import typer
 from photostyle.apps.cli.screen import Screen
 from photostyle.errors import WeightsError
 
-__all__ = ["models_app"]
-
 _NEEDED = ["vgg16", "hed"]  # by the defaults of artistic and photo mode, and by scores
 
 models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch and verify pretrained weights.")
@@ -45,7 +43,7 @@ def fetch_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Fetch weights (default: vgg16 and hed), and verify them."""
-    from photostyle.networks.weights import fetch_model
+    from photostyle.networks.fetch import fetch_model
 
     with Screen(quiet=quiet) as screen:
         for name in names or _NEEDED:

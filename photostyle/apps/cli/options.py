@@ -13,9 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from photostyle.errors import UsageError
-from photostyle.options.config import CHOICES, TransferConfig, option_help
-
-__all__ = ["config_from", "parse_text", "with_config_options"]
+from photostyle.options.config import TransferConfig, option_help
+from photostyle.options.defaults import CHOICES
 
 _HINTS = typing.get_type_hints(TransferConfig)
 _REPEATED = ("keep", "match", "region_weights")

@@ -19,8 +19,6 @@ from photostyle.options.reconstruction import CONTENT_RECONSTRUCTIONS, KINDS, OP
 if TYPE_CHECKING:
     from photostyle.pipeline import Result
 
-__all__ = ["reconstruct_command"]
-
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
@@ -63,8 +61,9 @@ def reconstruct_command(
 ) -> None:
     """Show what layers of the network keep of IMAGE, starting from white noise; or make a texture of it."""
     with loading(quiet):
-        from photostyle.apps.cli.files import check_free, record_path, result_folder, save_result, told_kept, write_json
-        from photostyle.pipeline import check_writable, write_picture
+        from photostyle.apps.cli.files import check_free, result_folder, save_result, told_kept, write_json
+        from photostyle.images import check_writable, write_picture
+        from photostyle.report.beside import record_path
         from photostyle.studies.reconstruct import reconstruct
 
     config = config_from(options)

@@ -11,8 +11,6 @@ from photostyle.apps.cli.arguments import OverwriteOption, QuietOption
 from photostyle.apps.cli.screen import Screen
 from photostyle.errors import UsageError
 
-__all__ = ["report_command"]
-
 
 def report_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of results.", show_default=False)],
@@ -27,7 +25,7 @@ def report_command(
 ) -> None:
     """Make one HTML page of all results in DIR: pictures with sliders, masks, losses, scores; it needs no network."""
     from photostyle.apps.cli.files import check_free
-    from photostyle.pipeline import check_writable, write_atomically
+    from photostyle.images import check_writable, write_atomically
     from photostyle.report.folder import html_report
 
     target = output or folder / "report.html"

@@ -12,8 +12,6 @@ import typer
 from photostyle.apps.cli.screen import Screen
 from photostyle.options.config import TransferConfig, option_help
 
-__all__ = ["score_command"]
-
 
 def score_command(
     content: Annotated[str, typer.Argument(metavar="CONTENT", help="The content picture.", show_default=False)],

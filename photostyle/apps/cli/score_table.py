@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from photostyle.studies.measure import SCORES
 
-__all__ = ["score_table"]
-
 _TITLES = {
     "photo": "as a photograph",
     "artistic": "as a painting",

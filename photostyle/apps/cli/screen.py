@@ -16,8 +16,6 @@ from rich.text import Text
 
 from photostyle.progress import Download, Event, Message, Rows, Step
 
-__all__ = ["Screen", "gentle_interrupt", "loading"]
-
 _BAR = 20  # characters
 
 

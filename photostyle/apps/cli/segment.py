@@ -17,8 +17,6 @@ from photostyle.progress import Message
 if TYPE_CHECKING:
     from photostyle.studies.segment import Segmentation
 
-__all__ = ["segment_command"]
-
 
 def segment_command(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="One or more pictures.", show_default=False)],

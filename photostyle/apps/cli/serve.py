@@ -16,8 +16,6 @@ from photostyle.errors import Interrupted, UsageError
 from photostyle.options.config import TransferConfig, option_help
 from photostyle.progress import Message
 
-__all__ = ["serve_command"]
-
 _TOKEN = re.compile(r"[\w.~-]{8,200}", re.ASCII)
 
 

@@ -33,9 +33,7 @@ from photostyle.options.variations import check_varied, checked_values, value_te
 from photostyle.progress import Event, Message
 
 if TYPE_CHECKING:
-    from photostyle.studies.sweep import Cell, Sweep
-
-__all__ = ["parse_vary", "sweep_command"]
+    from photostyle.report.sweep import Cell, Sweep
 
 
 @with_config_options
@@ -145,7 +143,7 @@ def parse_vary(texts: Sequence[str] | None) -> dict[str, list[Any]]:
 def _write(found: Sweep, folder: Path) -> None:
     """Write the sheet and both tables of what is finished."""
     from photostyle.apps.cli.files import write_json
-    from photostyle.pipeline import write_atomically, write_picture
+    from photostyle.images import write_atomically, write_picture
 
     write_json(folder / "sweep.json", found.record)
     write_atomically(folder / "sweep.csv", _csv(found.record).encode())

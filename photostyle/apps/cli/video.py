@@ -25,8 +25,6 @@ from photostyle.errors import UsageError
 from photostyle.options.values import pairs
 from photostyle.video import VideoOptions, video_help
 
-__all__ = ["video_command"]
-
 
 @with_config_options
 def video_command(

@@ -14,8 +14,6 @@ from PIL import Image
 
 from photostyle.errors import RegionError
 
-__all__ = ["KEEP", "Edits", "decode_runs", "encode_runs", "fitted", "read_edits"]
-
 KEEP = -1
 """Stands for "keep as it is" where else the number of a style stands."""
 

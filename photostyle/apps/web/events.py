@@ -19,8 +19,6 @@ from photostyle.apps.web.session import Session
 from photostyle.errors import PhotostyleError
 from photostyle.report.masks import label_colors
 
-__all__ = ["EACH", "NO_REGIONS", "WELCOME", "WHOLE", "Events"]
-
 EACH, WHOLE = "each", "whole"
 WELCOME = "Choose a picture to change and one or more whose style it shall take, or click on a sample."
 AGAIN = "The page was loaded again, and what you had is still here."

@@ -11,8 +11,6 @@ from photostyle.apps.web.jobs import Job
 from photostyle.apps.web.session import Regions
 from photostyle.studies.measure import SCORES
 
-__all__ = ["cards", "clock", "compared", "notice", "progress", "regions_panel", "result", "slider"]
-
 Choices = Mapping[str, int]
 
 

@@ -18,8 +18,6 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["HEADERS", "Guard", "names_only"]
-
 COOKIE = "photostyle_token"
 BODY = 2_000_000
 """Bytes of a request that is no upload: the label map of a large picture takes a tenth of it."""

@@ -18,8 +18,6 @@ from PIL import Image
 from photostyle.errors import PhotostyleError, UsageError
 from photostyle.progress import Callback, Download, Event, Message, Rows, Snapshot, Step
 
-__all__ = ["Abandoned", "Job", "JobQueue", "data_url"]
-
 _PREVIEW_SIDE = 320
 _PREVIEW_EVERY = 0.5  # seconds
 

@@ -9,9 +9,8 @@ import gradio as gr
 
 from photostyle.apps.cli.options import parse_text
 from photostyle.errors import UsageError
-from photostyle.options.config import CHOICES, TransferConfig, option_help
-
-__all__ = ["OPTIONS", "config_options", "option_inputs"]
+from photostyle.options.config import TransferConfig, option_help
+from photostyle.options.defaults import CHOICES
 
 OPTIONS = (
     "mode",

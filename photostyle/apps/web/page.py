@@ -14,8 +14,6 @@ from photostyle.apps.web.options import option_inputs
 from photostyle.apps.web.samples import Sample, find_samples
 from photostyle.apps.web.service import Service
 
-__all__ = ["FONTS", "build_page"]
-
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """What the reader's machine has: nothing is fetched."""
 

@@ -14,29 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.apps.cli.files import record_path, regions_paths, write_beside, write_json
+from photostyle.apps.cli.files import write_beside, write_json
 from photostyle.apps.web.editing import KEEP, fitted
 from photostyle.apps.web.session import Regions, Session
 from photostyle.errors import Interrupted, StoppedError, UsageError
+from photostyle.images import write_atomically, write_picture
 from photostyle.options.config import TransferConfig
-from photostyle.pipeline import Result, transfer, write_atomically, write_picture
+from photostyle.pipeline import Result, transfer
 from photostyle.progress import Callback
-from photostyle.report.beside import legend_bytes
+from photostyle.report.beside import legend_bytes, record_path, regions_paths
 from photostyle.report.masks import indexed_png
 from photostyle.studies.compare import compare
 from photostyle.studies.segment import Segmenter, read_picture, segment
-
-__all__ = [
-    "RESULT",
-    "Inputs",
-    "Outcome",
-    "choices_of",
-    "comparison_work",
-    "find_regions",
-    "inputs_of",
-    "part_way",
-    "transfer_work",
-]
 
 RESULT = "photostyle.png"
 """What the picture of a run is called in its folder."""

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from photostyle.apps.web.editing import KEEP
 
-__all__ = ["Sample", "find_samples"]
-
 
 @dataclass(frozen=True)
 class Sample:

@@ -22,8 +22,6 @@ from photostyle.apps.web.running import RESULT, part_way
 from photostyle.apps.web.service import Service
 from photostyle.errors import UsageError
 
-__all__ = ["LOOPBACK", "bind", "make_app", "run_server"]
-
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Names under which only this machine is reached."""
 

@@ -23,8 +23,6 @@ from photostyle.errors import ImageError, UsageError
 from photostyle.options.config import TransferConfig
 from photostyle.studies.segment import Segmenter, read_picture
 
-__all__ = ["Service", "shown_name"]
-
 _NAMES = {
     "picture": "photostyle.png",
     "regions": "photostyle.regions.png",

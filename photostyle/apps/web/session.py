@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from photostyle.apps.web.jobs import Job
 from photostyle.errors import ImageError
-from photostyle.pipeline import write_picture
+from photostyle.images import write_picture
 from photostyle.studies.segment import read_picture
-
-__all__ = ["Limits", "Regions", "Session", "Stored", "store_picture"]
 
 _RUNS_KEPT = 2  # the one that is shown, and the one that is made
 

@@ -15,8 +15,6 @@ from pathlib import Path
 from photostyle.apps.web.session import Limits, Session
 from photostyle.errors import UsageError
 
-__all__ = ["GONE", "Sessions"]
-
 GONE = "this page was away for too long, and its pictures are removed"
 
 

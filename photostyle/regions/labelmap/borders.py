@@ -10,15 +10,6 @@ from scipy import ndimage
 
 from photostyle.regions.labelmap.pixels import Flags, Ints, Labels, Palette, erode, grow, offsets
 
-__all__ = [
-    "NO_LABEL",
-    "are_mixes",
-    "fill",
-    "keep_thin",
-    "labels_around",
-    "trusted_labels",
-]
-
 NO_LABEL = 255  # in a label image: no label yet
 _REACH = 5  # pixels to both sides, where the labels around a pixel are looked for
 _RAY = 16  # pixels, at most, from one side of a blurred border to the other

@@ -12,13 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from photostyle.regions.labelmap.borders import NO_LABEL, fill, keep_thin, trusted_labels
-from photostyle.regions.labelmap.palette import FEW, MOST_LABELS, clusters, exact_palette, missed, nearest, no_map
+from photostyle.regions.labelmap.palette import FEW, clusters, exact_palette, missed, nearest, no_map
 from photostyle.regions.labelmap.pixels import Codes, Labels, Palette, histogram
-
-__all__ = [
-    "MOST_LABELS",
-    "decode_colors",
-]
 
 _OFF = 4.0  # levels: what the mean of 5×5 pixels of a label may miss its colour by; noise is less
 _MOST_OFF = 0.6  # of the pixels; blur and JPEG reach 0.5 in maps of common kinds, photographs begin at 0.67

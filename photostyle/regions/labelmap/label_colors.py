@@ -5,8 +5,6 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 
-__all__ = ["LABEL_COLORS", "label_palette"]
-
 LABEL_COLORS = {
     "sky": "#70b8f0",
     "building": "#b05a3c",

@@ -11,8 +11,6 @@ from typing import Any
 from photostyle.errors import RegionError
 from photostyle.regions.labelmap.label_colors import LABEL_COLORS
 
-__all__ = ["COMMON_COLORS", "Color", "Legend", "color_names", "hex_color", "own_names", "read_legend"]
-
 Color = tuple[int, int, int]
 
 COMMON_COLORS: dict[str, Color] = {

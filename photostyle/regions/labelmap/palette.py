@@ -24,16 +24,6 @@ from photostyle.regions.labelmap.pixels import (
     unpack,
 )
 
-__all__ = [
-    "FEW",
-    "MOST_LABELS",
-    "clusters",
-    "exact_palette",
-    "missed",
-    "nearest",
-    "no_map",
-]
-
 MOST_LABELS = 64
 _NEAR = 24  # levels a channel: a small area of a map with noise or blur that misses a label's colour
 _COMMON = 32  # levels a channel: what misses a common colour in a map of common colours

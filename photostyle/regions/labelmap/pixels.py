@@ -7,22 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Codes",
-    "Flags",
-    "Ints",
-    "Labels",
-    "Palette",
-    "erode",
-    "grow",
-    "histogram",
-    "offsets",
-    "quantise",
-    "sample",
-    "shrink",
-    "unpack",
-]
-
 Labels = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.int32]

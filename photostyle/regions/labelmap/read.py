@@ -13,11 +13,10 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 from photostyle.errors import RegionError
-from photostyle.regions.labelmap.colors import MOST_LABELS, decode_colors
+from photostyle.regions.labelmap.colors import decode_colors
 from photostyle.regions.labelmap.legend import Color, color_names, hex_color, own_names, read_legend
+from photostyle.regions.labelmap.palette import MOST_LABELS
 from photostyle.regions.labels import LabelMasks, area_average
-
-__all__ = ["read_label_map", "read_soft_masks"]
 
 _MOST_PIXELS = 200_000_000
 _ASPECT = 0.01  # relative difference of the aspect ratios of a map and its picture

@@ -16,8 +16,6 @@ from photostyle.errors import OutputError, WeightsError
 from photostyle.images import write_atomically
 from photostyle.networks.cache import cache_folder
 
-__all__ = ["cache_key", "load", "rounded", "store"]
-
 _MOST_FILES = 500
 _FORMAT = 2  # goes up with every change of what is stored or how it is made
 

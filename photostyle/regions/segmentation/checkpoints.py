@@ -31,8 +31,6 @@ from photostyle.regions.segmentation.entries import (
 )
 from photostyle.regions.segmentation.network import Network, build_model
 
-__all__ = ["identify", "load_network"]
-
 _TABLE = "labels.toml"
 _LONGEST = 512
 _HUB_FILES = ("config.json", "model.safetensors")

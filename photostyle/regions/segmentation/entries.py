@@ -18,16 +18,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = [
-    "SEGMENTERS",
-    "LabelTable",
-    "SegmenterEntry",
-    "label_table",
-    "read_label_table",
-    "read_table",
-    "segmenter_entry",
-]
-
 
 @dataclass(frozen=True)
 class LabelTable:

@@ -14,8 +14,6 @@ from photostyle.filters.local_affine import lift
 from photostyle.images import fit_longest_side, resize
 from photostyle.regions.labels import normalise
 
-__all__ = ["LEAST", "refine", "upsample"]
-
 LEAST = 0.01
 """A smaller share of a label is none: traces of all labels all over a picture mean nothing, but cost time."""
 

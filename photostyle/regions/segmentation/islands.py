@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["merge_islands"]
-
 _RING = np.ones((3, 3), np.uint8)
 _GAP = np.ones((5, 5), np.uint8)  # twigs and poles break into bits up to four pixels apart
 

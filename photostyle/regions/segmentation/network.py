@@ -16,8 +16,6 @@ from photostyle.errors import WeightsError
 from photostyle.images import resize
 from photostyle.networks.registry import Preprocessing
 
-__all__ = ["STRIDE", "Network", "build_model"]
-
 _SMALLER = 5 / 7
 STRIDE = 32
 """What each side of a network's input is a multiple of: the stride of the deepest encoders of smp."""

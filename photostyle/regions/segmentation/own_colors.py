@@ -14,8 +14,6 @@ from scipy import ndimage
 
 from photostyle.images import resize
 
-__all__ = ["weigh_by_colour"]
-
 _BINS = 12  # on each axis of Lab
 _WEIGHT = 0.8  # of the colours' word beside the network's; chosen on the validation scenes
 _MOST = 3.0  # by which the logarithm of a likelihood ratio counts at most

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from photostyle.regions.labels import LabelMasks
 
-__all__ = ["Trust", "judge"]
-
 _LEAST_CONFIDENCE = 0.62
 _SCENE = ("sky", "building", "vegetation", "mountain", "water", "ground")
 _LEAST_SCENE = 0.55  # of the picture

@@ -19,8 +19,6 @@ from photostyle.networks.alexnet import AlexNet
 from photostyle.objective.gram import gram_distance
 from photostyle.studies.measure.views import at_longest, shrunk, tensor_of
 
-__all__ = ["LONGEST", "AlexScores"]
-
 LONGEST = 256
 """Longest side in pixels at which is measured."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["SCORES", "Score", "most_telling_first", "told"]
-
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "one": "1 is best"}
 
 

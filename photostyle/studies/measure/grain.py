@@ -15,8 +15,6 @@ from scipy.ndimage import gaussian_filter
 from photostyle.studies.measure.alex import LONGEST
 from photostyle.studies.measure.views import at_longest, shrunk
 
-__all__ = ["GrainScores"]
-
 _BLUR = 0.8  # pixels
 _LEAST = 1 / 255 / np.sqrt(12)  # deviation by rounding to 8 bits: no style picture counts as smoother than that
 _LUMA_CHROMA = np.array([[0.299, 0.587, 0.114], [0.5, -0.419, -0.081], [-0.169, -0.331, 0.5]], dtype=np.float32)

@@ -9,8 +9,6 @@ from photostyle.networks.hed import HED
 from photostyle.networks.weights import load_weights
 from photostyle.progress import Callback, ignore
 
-__all__ = ["Networks", "load_networks"]
-
 _EDGES, _PERCEPTUAL = "hed", "lpips-alex"
 
 

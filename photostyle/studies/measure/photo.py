@@ -30,8 +30,6 @@ from photostyle.objective.gram import gram_distance, masked_grams, region_of
 from photostyle.objective.matting import matting_laplacian
 from photostyle.studies.measure.views import at_width, shrunk, tensor_of
 
-__all__ = ["PhotoScores", "RegionPair"]
-
 _WIDTH, _MATTING_WIDTH = 384, 256
 _LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 _LEAST_SHARE = 0.005  # of the picture, on both sides; smaller regions aren't scored

@@ -14,8 +14,6 @@ from photostyle.studies.measure.networks import Networks
 from photostyle.studies.measure.photo import PhotoScores, RegionPair
 from photostyle.studies.measure.views import eight_bit
 
-__all__ = ["Ruler"]
-
 
 class Ruler:
     """Measures results against one content and its styles.

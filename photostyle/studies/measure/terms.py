@@ -14,8 +14,6 @@ from photostyle.options.config import TransferConfig
 from photostyle.solvers.problem import Problem, build_stage
 from photostyle.solvers.schedule import Stage
 
-__all__ = ["ObjectiveTerms"]
-
 
 class ObjectiveTerms:
     """Measures pictures at one size against content, style and regions.

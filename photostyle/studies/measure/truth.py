@@ -15,8 +15,6 @@ from skimage.metrics import structural_similarity
 from photostyle.errors import ImageError
 from photostyle.images import Picture
 
-__all__ = ["check_truth", "truth_scores"]
-
 _LEAST_ERROR = 1 / 65535**2 / 12  # mean square of rounding to 16 bits: no picture is closer than 107 dB
 _PIXELS_AT_ONCE = 1 << 16
 

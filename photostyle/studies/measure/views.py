@@ -10,8 +10,6 @@ from torch import Tensor
 
 from photostyle.images import fit_longest_side
 
-__all__ = ["at_longest", "at_width", "eight_bit", "shrunk", "tensor_of"]
-
 
 def eight_bit(picture: NDArray[np.float32]) -> Image.Image:
     """Turn a picture, shape (H, W, 3) in [0, 1], into an 8-bit image."""
