@@ -58,7 +58,7 @@ def tiny_networks(**_options: object) -> Networks:
 
 def quick_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``compare`` and ``score`` measure small pictures with these networks."""
-    for place in ("comparison", "scoring"):
+    for place in ("studies.compare", "studies.score"):
         monkeypatch.setattr(f"photostyle.{place}.load_networks", tiny_networks)
     monkeypatch.setattr("photostyle.studies.measure.photo._WIDTH", 96)
     monkeypatch.setattr("photostyle.studies.measure.photo._MATTING_WIDTH", 64)

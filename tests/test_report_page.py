@@ -6,6 +6,7 @@ import json
 
 import pytest
 from helpers import save
+from playwright.sync_api import expect
 from web_tabs import chromium
 
 from photostyle.report.found import Run, Shot
@@ -101,7 +102,7 @@ def test_a_link_opens_its_run(page):
     run = page.locator("#run-3")
     assert run.get_attribute("open") is None
     page.get_by_role("link", name="third", exact=True).click()
-    assert run.get_attribute("open") is not None
+    expect(run).to_have_attribute("open", "")
     assert run.locator("img.after").evaluate("image => image.complete && image.naturalWidth") == 64
 
 
