@@ -75,20 +75,7 @@ class Result:
         return Image.fromarray(np.round(planes * 255).astype(np.uint8))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the picture in one step, with the content's alpha, EXIF and bit depth, tagged as sRGB.
-
-        Parameters
-        ----------
-        path : path
-            Ends in .png, .jpg, .jpeg, .webp, .tif or .tiff; a TIFF has no camera settings and no place.
-        overwrite : bool
-            Whether an existing file may be replaced.
-
-        Raises
-        ------
-        UsageError, OutputError
-            See :func:`photostyle.images.write_picture`.
-        """
+        """Write the picture in one step, with the content's alpha, EXIF and bit depth, tagged as sRGB."""
         write_picture(path, self.rgb, alpha=self.alpha, bit_depth=self.bit_depth, exif=self.exif, overwrite=overwrite)
 
 
@@ -206,21 +193,7 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
 
 
 def finished(prepared: Prepared, solution: Solution, callback: Callback = ignore) -> NDArray[np.float32]:
-    """Carry what was optimised to its final size, with colours, contrast and kept regions as the options say.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    solution : Solution
-        With an image or a field.
-    callback : callable
-        Receives :class:`Rows`.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, 3)
-        sRGB in [0, 1].
-    """
+    """Carry what was optimised to its final size, with colours, contrast and kept regions as the options say."""
     config = prepared.config
     large = resize(prepared.content.rgb, prepared.size)
     rgb = _clean(prepared, solution, large, callback)

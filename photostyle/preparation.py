@@ -251,13 +251,7 @@ def with_options(config: TransferConfig, options: Mapping[str, Any]) -> Transfer
 
 
 def result_sizes(content: Picture, config: TransferConfig) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return (width, height) of the result, and of what is optimised, for a content picture.
-
-    Raises
-    ------
-    ImageError
-        If a side would be too small to work on.
-    """
+    """Return (width, height) of the result, and of what is optimised, for a content picture."""
     longest = config.size
     if longest is None:
         longest = max(content.size) if config.mode == "photo" else min(max(content.size), _ARTISTIC_SIZE)

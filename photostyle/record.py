@@ -77,20 +77,7 @@ def fingerprint(prepared: Recordable) -> str:
 
 
 def run_record(prepared: Recordable, solution: Solution, seconds: float) -> dict[str, Any]:
-    """Return the record of a run.
-
-    Parameters
-    ----------
-    prepared : Recordable
-    solution : Solution
-    seconds : float
-        Wall time of the whole run, reading and loading included.
-
-    Returns
-    -------
-    dict
-        Plain data: strings, numbers, lists and dicts.
-    """
+    """Return the record of a run."""
     problem, history = prepared.problem, solution.history
     return {
         "photostyle": _versions()["photostyle"],

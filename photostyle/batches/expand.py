@@ -33,25 +33,7 @@ Draft = tuple[Place, dict[str, Located]]
 
 
 def read_batch(path: str | os.PathLike[str], *, output: str | os.PathLike[str] | None = None) -> Batch:
-    """Read a file of jobs and check all that needs no picture to be decoded.
-
-    Parameters
-    ----------
-    path : path
-        YAML with ``jobs:`` (a list), ``matrix:`` or both, ``defaults:`` and ``output:``. Paths in it start from its
-        folder. Keys that begin with "x-" or "." are passed over: they may hold anchors.
-    output : path, optional
-        The folder that outputs start from, instead of the file's own.
-
-    Returns
-    -------
-    Batch
-
-    Raises
-    ------
-    UsageError, ImageError
-        Naming file and line.
-    """
+    """Read a file of jobs and check all that needs no picture to be decoded."""
     file = Path(path)
     root = read_located(file)
     sections = _named(root, "the file", _SECTIONS)

@@ -63,13 +63,7 @@ class Hashes:
         return hashlib.sha256(data).hexdigest() == self.of_file(path)
 
     def of_input(self, found: Input) -> str:
-        """Hash an input: of a folder the names of its files count too, of anything else the content alone.
-
-        Raises
-        ------
-        ImageError
-            If a file can't be read.
-        """
+        """Hash an input: of a folder the names of its files count too, of anything else the content alone."""
         digest = hashlib.sha256()
         try:
             for name, path in found.files:
@@ -82,27 +76,7 @@ class Hashes:
 
 def find_input(found: Located, what: str, base: Path, *, folder: bool = False, legend: bool = False,
                kept: bool = False) -> Input:  # fmt: skip
-    """Find the file that a value names.
-
-    Parameters
-    ----------
-    found : Located
-    what : str
-        What it is for, for messages.
-    base : Path
-        The folder that relative paths start from.
-    folder : bool
-        Whether it may be a folder.
-    legend : bool
-        Whether a legend may lie beside it: map.json beside map.png.
-    kept : bool
-        See :class:`Input`.
-
-    Raises
-    ------
-    UsageError, ImageError
-        If the value is no path; if there is no such file.
-    """
+    """Find the file that a value names."""
     text = found.text(what).strip()
     try:
         path = base / Path(text).expanduser()

@@ -82,11 +82,6 @@ def job_key(job: Job, hashes: Hashes) -> str:
 
     That is the content of its files, whatever they are called, the options with all defaults filled in, the format of
     the output, and the version of photostyle.
-
-    Raises
-    ------
-    ImageError
-        If a file can't be read.
     """
     options = asdict(resolve(job.config))
     for name in _BYSTANDERS:

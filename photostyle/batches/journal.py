@@ -29,13 +29,7 @@ _LOCK = ".batch.lock"
 
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:
-    """Return the entries of a folder's journal, the oldest first; none if there is no journal.
-
-    Raises
-    ------
-    OutputError
-        If it is there and can't be read.
-    """
+    """Return the entries of a folder's journal, the oldest first; none if there is no journal."""
     path = folder / JOURNAL
     try:
         lines = path.read_bytes().splitlines()
@@ -55,17 +49,7 @@ def read_journal(folder: Path) -> list[dict[str, Any]]:
 
 
 class Journal:
-    """Appends to a folder's journal.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Raises
-    ------
-    OutputError
-        If the journal can't be written.
-    """
+    """Appends to a folder's journal."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL
@@ -99,13 +83,7 @@ class Journal:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep a folder to this process; the system frees it when the process ends, however it ends.
-
-    Raises
-    ------
-    OutputError
-        If another batch works there, or the folder can't be made or written to.
-    """
+    """Keep a folder to this process; the system frees it when the process ends, however it ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK)

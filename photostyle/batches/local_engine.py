@@ -44,16 +44,7 @@ class _Process:
 
 
 class LocalEngine:
-    """A number of worker processes.
-
-    Parameters
-    ----------
-    workers : int
-    threads : int
-        Of each.
-    hashes : Hashes
-        Of the files, as they were checked.
-    """
+    """A number of worker processes."""
 
     def __init__(self, workers: int, threads: int, hashes: Hashes) -> None:
         self.threads, self.hashes = threads, hashes

@@ -91,14 +91,7 @@ class Located:
 
 
 def read_located(path: Path) -> Located:
-    """Read a YAML file.
-
-    Raises
-    ------
-    UsageError
-        If it can't be read, is no YAML, has a key twice, a tag that makes objects, or expands to too much; the message
-        names the line.
-    """
+    """Read a YAML file."""
     try:
         if path.stat().st_size > _LARGEST:
             raise UsageError(f"{path} is larger than 16 MiB, so it is no list of jobs")

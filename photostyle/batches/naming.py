@@ -23,20 +23,7 @@ _LONGEST = 255 - len(".regions.json")  # bytes of a stem, with what lies beside 
 
 
 def output_name(pattern: Located, values: Mapping[str, Any]) -> str:
-    """Fill in a pattern.
-
-    Parameters
-    ----------
-    pattern : Located
-        A path with {content}, {style} or any {option}.
-    values : mapping
-        The value of each; they are made safe, so that none can name another folder.
-
-    Raises
-    ------
-    UsageError
-        If a brace is open, a name is unknown, the suffix is no picture's, or the path leaves its folder.
-    """
+    """Fill in a pattern."""
     text = pattern.text("output").strip()
     if "\\" in text or ".." in text.replace("\\", "/").split("/"):
         raise pattern.place.error(
@@ -78,19 +65,7 @@ def safe_text(text: str) -> str:
 
 
 def check_outputs(jobs: Sequence[Job], path: Path) -> None:
-    """Find out whether each job has files of its own, and none that is read.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-    path : Path
-        The file of the batch.
-
-    Raises
-    ------
-    UsageError
-        If two jobs would write one file (also if only capitals differ), or one would replace what is read.
-    """
+    """Find out whether each job has files of its own, and none that is read."""
     owners: dict[str, Job] = {}
     read = {os.path.realpath(path): str(path)}
     read |= {os.path.realpath(file): each.name for job in jobs for each in job.inputs for _, file in each.files}

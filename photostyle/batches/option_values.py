@@ -22,13 +22,7 @@ _WANTED = {bool: "true or false", int: "a whole number", float: "a number", str:
 
 
 def known_name(key: str, found: Located, allowed: Iterable[str], where: str) -> str:
-    """Return the name that a key stands for, hyphens being underscores.
-
-    Raises
-    ------
-    UsageError
-        If there is none; the message names the nearest.
-    """
+    """Return the name that a key stands for, hyphens being underscores."""
     name, names = key.strip().replace("-", "_"), list(allowed)
     if name in _NOT_KEPT and name in names:
         raise found.place.error(f"{key} has no place in a batch, which keeps finished pictures alone: leave it out")
@@ -40,20 +34,7 @@ def known_name(key: str, found: Located, allowed: Iterable[str], where: str) -> 
 
 
 def option_value(name: str, found: Located) -> Any:
-    """Return the value of one option, checked by itself.
-
-    Parameters
-    ----------
-    name : str
-        A field of :class:`photostyle.TransferConfig`.
-    found : Located
-        A list option is a list, one item, or a text with commas; pairs (match, region_weights) are a mapping too.
-
-    Raises
-    ------
-    UsageError
-        If the value is of another type, or isn't allowed; the message names the line.
-    """
+    """Return the value of one option, checked by itself."""
     hint = _HINTS[name]
     if found.kind == "null":
         value: Any = None

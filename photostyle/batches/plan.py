@@ -60,19 +60,6 @@ def plan_batch(batch: Batch, *, overwrite: bool = False, callback: Callback = ig
 
     A job is done if its key, which is the content of its inputs and its options, was journalled with a picture that is
     still at its output, byte for byte. Nothing is written.
-
-    Parameters
-    ----------
-    batch : Batch
-    overwrite : bool
-        Whether files may be replaced that aren't known as results of this batch, or were changed since.
-    callback : callable
-        Receives a Message before a wait, and the progress of a download.
-
-    Raises
-    ------
-    PhotostyleError
-        The first thing that stands in the way, with its line.
     """
     hashes = Hashes()
     keys = tuple(job_key(job, hashes) for job in batch.jobs)

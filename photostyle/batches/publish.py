@@ -20,16 +20,6 @@ def publish(finished: Finished, output: Path, journal: Journal, job: str, key: s
     The journal says first which picture will be written, so that it is known as this batch's own if the process ends
     here. Each file then comes in one step: picture, regions, and last the record, which names the key and the picture's
     hash. From then on the job is final, whether the last line of the journal is still written or not.
-
-    Returns
-    -------
-    str
-        The picture's SHA-256.
-
-    Raises
-    ------
-    OutputError
-        If a file can't be written.
     """
     sha256 = hashlib.sha256(finished.picture).hexdigest()
     journal.append("write", job, key, sha256=sha256)

@@ -55,28 +55,7 @@ class _Actor:
 
 
 class RayEngine:
-    """A number of actors.
-
-    Parameters
-    ----------
-    workers : int
-    threads : int
-        Of each: so many processors it claims.
-    hashes : Hashes
-        Of the files, as they were checked.
-    address : str, optional
-        Of a cluster's head, HOST:PORT, or "auto", after :func:`check_address`; by default Ray is started on this
-        machine and ended afterwards.
-    gpus : bool
-        Whether the workers share the cluster's GPUs, if it has any.
-
-    Raises
-    ------
-    UsageError
-        If Ray isn't installed.
-    PhotostyleError
-        If the cluster is one of another version of Ray, or has too few processors.
-    """
+    """A number of actors."""
 
     def __init__(
         self, workers: int, threads: int, hashes: Hashes, *, address: str | None = None, gpus: bool = False
@@ -221,20 +200,7 @@ class RayEngine:
 
 
 def check_address(address: str | None) -> None:
-    """Find out within seconds whether a Ray cluster answers; Ray itself would wait for minutes, then end the process.
-
-    Parameters
-    ----------
-    address : str or None
-        HOST:PORT; None or "auto", which Ray looks up itself.
-
-    Raises
-    ------
-    UsageError
-        If Ray isn't installed, or this is no address.
-    PhotostyleError
-        If nothing answers there, or what answers is no Ray.
-    """
+    """Find out within seconds whether a Ray cluster answers; Ray itself would wait for minutes."""
     _import_ray()
     if address is None or address == "auto":
         return

@@ -102,24 +102,6 @@ def run_batch(
 
     Only this process writes files, one finished job at a time. A job that fails goes to the end of the queue once more;
     one whose worker dies does so up to five times.
-
-    Parameters
-    ----------
-    plan : Plan
-    start_engine : callable
-        Called if there is something to run.
-    callback : callable
-        Receives what happens to the jobs.
-    outcomes : list of Outcome
-        Is filled with one for each job, which changes as the job goes on, so that it is known how all stand whatever
-        ends the run.
-
-    Raises
-    ------
-    PhotostyleError
-        If no worker can be started, or a result or the journal can't be written. What is final stays so.
-    KeyboardInterrupt
-        After Ctrl-C, with all workers ended.
     """
     outcomes[:] = [Outcome(number) for number in range(len(plan.keys))]
     journal = Journal(plan.batch.folder)

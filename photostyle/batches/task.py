@@ -97,23 +97,7 @@ class Failed:
 
 
 def make_task(number: int, job: Job, hashes: Hashes, threads: int, known: set[str]) -> Task:
-    """Read a job's files.
-
-    Parameters
-    ----------
-    number : int
-    job : Job
-    hashes : Hashes
-        Those by which the job is known; a file that has changed since is refused.
-    threads : int
-    known : set of str
-        The folders that the worker keeps already.
-
-    Raises
-    ------
-    OutputError
-        If a file can't be read any more, or has changed.
-    """
+    """Read a job's files."""
     counter = iter(range(10_000))
 
     def packed(found: Input) -> Packet:
@@ -141,13 +125,7 @@ def _read(found: Input, hashes: Hashes) -> list[tuple[str, bytes]]:
 
 
 class Worker:
-    """Runs tasks, one after the other, in a folder of its own; networks are loaded once.
-
-    Parameters
-    ----------
-    folder : path, optional
-        Where its own folder is made; by default where temporary files go.
-    """
+    """Runs tasks, one after the other, in a folder of its own; networks are loaded once."""
 
     version = __version__
 
@@ -160,15 +138,7 @@ class Worker:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, task: Task, callback: Callback) -> Finished | Failed:
-        """Run a task; whatever goes wrong with it is its failure, and the worker goes on.
-
-        Parameters
-        ----------
-        task : Task
-        callback : callable
-            Receives the events of the run; an OSError that it raises, as of a pipe whose other end is closed, ends the
-            run.
-        """
+        """Run a task; whatever goes wrong with it is its failure, and the worker goes on."""
         torch.set_num_threads(task.threads)
         names: dict[str, str] = {}
         gone: list[OSError] = []

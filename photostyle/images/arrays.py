@@ -19,16 +19,6 @@ def array_of_tensor(source: object, label: str) -> NDArray[Any] | None:
 
     Channels come first where both readings are possible. PyTorch is not imported for the question: without
     it there are no tensors.
-
-    Returns
-    -------
-    ndarray or None
-        None if it isn't a tensor.
-
-    Raises
-    ------
-    ImageError
-        If a batch holds more than one picture.
     """
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(source, torch.Tensor):
@@ -50,22 +40,7 @@ def array_of_tensor(source: object, label: str) -> NDArray[Any] | None:
 
 
 def samples_of_array(array: NDArray[Any], label: str, max_pixels: int, min_side: int) -> Samples:
-    """Take the samples of an array; the result shares no memory with it.
-
-    Parameters
-    ----------
-    array : ndarray of uint8, uint16 or float, shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
-        Floats in [0, 1]. Grey, RGB or RGBA, sRGB-encoded, alpha not multiplied in.
-    label : str
-        Role and name, for messages.
-    max_pixels, min_side : int
-        The limits.
-
-    Raises
-    ------
-    ImageError
-        If shape, type, size or values are not allowed; what was found is named.
-    """
+    """Take the samples of an array; the result shares no memory with it."""
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):
         raise ImageError(
             f"{label}: has the shape {array.shape}; allowed are (H, W), (H, W, 1), (H, W, 3) and (H, W, 4), "

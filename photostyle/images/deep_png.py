@@ -35,15 +35,7 @@ def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def samples_of_deep_png(stream: IO[bytes], image: Image.Image) -> Samples:
-    """Decode a 16-bit PNG; call it within :func:`photostyle.images.guard.decoding`.
-
-    Parameters
-    ----------
-    stream : binary file
-        Of the whole PNG; its position is changed.
-    image : PIL image
-        The same file, opened and loaded by Pillow: so its checksums are verified, and nothing is cut off.
-    """
+    """Decode a 16-bit PNG; call it within :func:`photostyle.images.guard.decoding`."""
     notes: list[str] = []
     orientation, exif = exif_of(image, notes)
     stream.seek(0)

@@ -29,20 +29,7 @@ Curve = Callable[[Floats], Floats]
 
 
 def matrix_to_srgb(rgb: NDArray[np.float32], icc: bytes) -> NDArray[np.float32] | None:
-    """Convert by matrix and tone curves.
-
-    Parameters
-    ----------
-    rgb : ndarray of float32, shape (H, W, 3)
-        Values in [0, 1] in the profile's space; for a grey profile, three equal channels.
-    icc : bytes
-        The profile.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, 3), or None
-        sRGB in [0, 1], colours outside its gamut clipped; None if the profile isn't of this simple kind.
-    """
+    """Convert by matrix and tone curves."""
     try:
         tags = _tags(icc)
         if icc[20:24] != b"XYZ " or any(name[:3] == b"A2B" or name[:3] == b"D2B" for name in tags):
@@ -67,20 +54,7 @@ def matrix_to_srgb(rgb: NDArray[np.float32], icc: bytes) -> NDArray[np.float32] 
 def through_lattice(
     colour: NDArray[Any], convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 ) -> NDArray[np.float32]:
-    """Convert by linear interpolation between colours that an 8-bit conversion gives.
-
-    Parameters
-    ----------
-    colour : ndarray of uint16 or float32 (in [0, 1]), shape (H, W) or (H, W, 3)
-        Grey or RGB.
-    convert : callable
-        From uint8 (H, W) or (H, W, 3) to uint8 sRGB (H, W, 3).
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, 3)
-        sRGB in [0, 1].
-    """
+    """Convert by linear interpolation between colours that an 8-bit conversion gives."""
     steps = np.arange(0, 256, 5, dtype=np.uint8)
     full = 1.0 if colour.dtype == np.float32 else float(np.iinfo(colour.dtype).max)
     axes = colour.shape[2] if colour.ndim == 3 else 1

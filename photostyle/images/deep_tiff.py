@@ -29,27 +29,7 @@ def is_tiff(head: bytes) -> bool:
 
 
 def samples_of_deep_tiff(stream: IO[bytes], label: str, max_pixels: int, min_side: int) -> Samples | None:
-    """Decode the first page of a deep TIFF; call it within :func:`photostyle.images.guard.decoding`.
-
-    Parameters
-    ----------
-    stream : binary file
-        Of the whole TIFF; its position is changed.
-    label : str
-        Role and name, for messages.
-    max_pixels, min_side : int
-        The limits, checked before anything is decoded.
-
-    Returns
-    -------
-    Samples or None
-        None if it is a TIFF that Pillow reads without loss.
-
-    Raises
-    ------
-    ImageError
-        If the size is out of the limits, or the kind of numbers is not supported.
-    """
+    """Decode the first page of a deep TIFF; call it within :func:`photostyle.images.guard.decoding`."""
     stream.seek(0)
     with tifffile.TiffFile(stream) as tiff:
         page: Any = tiff.pages[0]

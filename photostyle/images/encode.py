@@ -29,13 +29,7 @@ _FAILURES = (OSError, ValueError, SyntaxError, TypeError, LookupError, RuntimeEr
 
 
 def check_suffix(suffix: str, name: str) -> str:
-    """Return the format that a file name suffix stands for.
-
-    Raises
-    ------
-    UsageError
-        If it is none of those allowed; ``name`` begins the message.
-    """
+    """Return the format that a file name suffix stands for."""
     try:
         return _FORMATS[suffix.lower()]
     except KeyError:
@@ -55,32 +49,6 @@ def encode_picture(
 
     JPEG is written at quality 95 without chroma subsampling (4:4:4) and WebP lossy at quality 95. JPEG has no
     alpha: the picture is composited over white. PNG and TIFF are lossless.
-
-    Parameters
-    ----------
-    rgb : ndarray of float, shape (H, W, 3)
-        sRGB-encoded; clipped to [0, 1], then rounded to the nearest step.
-    suffix : str
-        ".png", ".jpg", ".jpeg", ".webp", ".tif" or ".tiff", in any case.
-    alpha : ndarray of float, shape (H, W), optional
-        Opacity, clipped to [0, 1].
-    bit_depth : int
-        8 or 16. PNG and TIFF honour 16; JPEG and WebP always hold 8.
-    exif : bytes, optional
-        EXIF to embed, with or without its prefix "Exif\0\0". A TIFF takes only the texts, date and resolution of its
-        main directory, no camera settings and no place.
-
-    Returns
-    -------
-    bytes
-        The file's content.
-
-    Raises
-    ------
-    UsageError
-        If the suffix or the bit depth isn't allowed.
-    OutputError
-        If the picture holds NaN or infinity, its shape isn't allowed, or the format can't hold it.
     """
     kind = check_suffix(suffix, f"a picture as {suffix or 'a file'}")
     if bit_depth not in (8, 16):

@@ -26,22 +26,7 @@ _STALE = (40962, 40963, 40965)  # pixel dimensions, and an offset into the old f
 
 
 def exif_of(source: Image.Image | Image.Exif, notes: list[str]) -> tuple[int, bytes | None]:
-    r"""Read orientation and descriptive EXIF.
-
-    Parameters
-    ----------
-    source : PIL image (already loaded) or PIL Exif
-        Where to read; never modified.
-    notes : list of str
-        Receives a note if the EXIF can't be read.
-
-    Returns
-    -------
-    orientation : int
-        1 to 8; 1 if there is none.
-    exif : bytes or None
-        Begins with ``b"Exif\0\0"``; at most 65,533 bytes, so that every format can hold it.
-    """
+    r"""Read orientation and descriptive EXIF."""
     # a damaged EXIF is no reason to refuse a picture
     try:
         with decoding("EXIF", notes):

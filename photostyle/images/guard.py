@@ -56,18 +56,6 @@ def decoding(label: str, notes: list[str]) -> Iterator[None]:
 
     Pillow's own size limit is off meanwhile, because :func:`photostyle.images.samples.check_size` sets ours;
     that limit, like Python's warning filters, belongs to the whole process, hence the lock.
-
-    Parameters
-    ----------
-    label : str
-        Role and name of the picture, for messages.
-    notes : list of str
-        Receives the decoders' remarks about damaged metadata.
-
-    Raises
-    ------
-    ImageError
-        If the decoder fails.
     """
     remarks: list[str] = []
     handler, logger = _Remarks(remarks), logging.getLogger("tifffile")

@@ -19,20 +19,7 @@ _ALLOWED = "1, L, LA, P, PA, RGB, RGBA, RGBX, CMYK, YCbCr, HSV, LAB, I, I;16 and
 
 
 def samples_of_image(image: Image.Image, label: str) -> Samples:
-    """Take the samples, the profile and the EXIF of an image that is loaded already.
-
-    Parameters
-    ----------
-    image : PIL image
-        Never modified.
-    label : str
-        Role and name, for messages.
-
-    Raises
-    ------
-    ImageError
-        If the mode is unknown, or the values of a 32-bit mode are out of range.
-    """
+    """Take the samples, the profile and the EXIF of an image that is loaded already."""
     notes: list[str] = []
     orientation, exif = exif_of(image, notes)
     icc = image.info.get("icc_profile")

@@ -33,23 +33,7 @@ def srgb_profile() -> bytes:
 
 
 def to_srgb(colour: NDArray[Any], icc: bytes | None, notes: list[str]) -> NDArray[np.float32]:
-    """Convert grey or RGB samples to sRGB.
-
-    Parameters
-    ----------
-    colour : ndarray of uint8, uint16 or float32 (in [0, 1]), shape (H, W) or (H, W, 3)
-        Grey or RGB.
-    icc : bytes or None
-        Their profile. None, a broken one, one for another kind of picture, and one that changes no 8-bit
-        value by more than 1 mean sRGB.
-    notes : list of str
-        Receives what was done with the profile.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, 3)
-        sRGB in [0, 1].
-    """
+    """Convert grey or RGB samples to sRGB."""
     if not icc:
         return _plain(colour)
     try:

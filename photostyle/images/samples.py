@@ -48,13 +48,7 @@ class Samples:
 
 
 def check_size(label: str, size: tuple[int, int], max_pixels: int, min_side: int) -> None:
-    """Refuse a picture that is too large or too small, from its header alone.
-
-    Raises
-    ------
-    ImageError
-        Naming the size found and the size allowed.
-    """
+    """Refuse a picture that is too large or too small, from its header alone."""
     width, height = size
     if width * height > max_pixels:
         raise ImageError(
@@ -69,13 +63,7 @@ def check_size(label: str, size: tuple[int, int], max_pixels: int, min_side: int
 
 
 def check_unit_range(label: str, values: NDArray[Any]) -> NDArray[np.float32]:
-    """Copy floating-point samples to float32 in [0, 1].
-
-    Raises
-    ------
-    ImageError
-        If a value is not finite, or lies outside [0, 1] by more than rounding; the value is named.
-    """
+    """Copy floating-point samples to float32 in [0, 1]."""
     finite = np.isfinite(values)
     if not finite.all():
         found = values[~finite].flat[0]

@@ -25,17 +25,7 @@ _DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _SOFTWARE, _DATE_T
 
 
 def tiff_bytes(samples: NDArray[np.uint8] | NDArray[np.uint16], icc: bytes, exif: bytes | None) -> bytes:
-    """Encode (H, W, 3 | 4), deflated, with nothing in it that changes from run to run.
-
-    Parameters
-    ----------
-    samples : ndarray of uint8 or uint16, shape (H, W, 3) or (H, W, 4)
-        RGB, or RGB with alpha that is not multiplied in.
-    icc : bytes
-        The profile to embed.
-    exif : bytes or None
-        EXIF without its prefix. Its texts and its resolution are written, camera settings and place are not.
-    """
+    """Encode (H, W, 3 | 4), deflated, with nothing in it that changes from run to run."""
     tags = Image.Exif()
     if exif:
         tags.load(PREFIX + exif)

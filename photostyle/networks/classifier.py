@@ -17,32 +17,7 @@ from photostyle.progress import Callback, ignore
 
 
 class Classifier(nn.Module):
-    """Features of a torchvision classifier through ``create_feature_extractor``.
-
-    Parameters
-    ----------
-    name : str
-        A name of ``torchvision.models.list_models()``, such as "resnet50".
-    layers : sequence of str
-        Names of nodes; an inner module's name means its last node.
-    weights : str, optional
-        A file with the state dict; None takes torchvision's default weights for that model.
-    pooling : str
-        "average" or "max": what the classifier's max-pooling modules become.
-    preprocessing : str, optional
-        A name of the registry; None means "torchvision".
-    offline : bool
-        Raise instead of fetching weights.
-    callback : callable
-        Receives the progress of a download.
-
-    Raises
-    ------
-    UsageError
-        If the classifier or a node is unknown.
-    WeightsError
-        If the weights can't be read or fetched, or belong to another architecture.
-    """
+    """Features of a torchvision classifier through ``create_feature_extractor``."""
 
     mean: Tensor
     std: Tensor

@@ -45,23 +45,7 @@ def plain_state_dict(loaded: object, path: str) -> dict[str, Tensor]:
 
 
 def canonical(tensors: Mapping[str, Tensor], path: str) -> tuple[str, dict[str, Tensor]]:
-    """Recognise a VGG-16 or VGG-19 and rename its convolutions.
-
-    Parameters
-    ----------
-    tensors : mapping of str to Tensor
-        Named ``features.N.weight`` (torchvision's order) or ``conv1_1.weight``; other tensors are left out,
-        ``hed.*`` excepted. The network may end early, but must begin with conv1_1.
-    path : str
-        For the messages.
-
-    Returns
-    -------
-    architecture : str
-        "vgg16" or "vgg19"; "vgg16" for a network that ends before the two part.
-    tensors : dict of str to Tensor
-        float32, contiguous, in the order of the network.
-    """
+    """Recognise a VGG-16 or VGG-19 and rename its convolutions."""
     found = {match: name for name in tensors if (match := _CONV_KEY.fullmatch(name))}
     problem = ""
     for architecture in ARCHITECTURES:

@@ -33,26 +33,7 @@ from photostyle.progress import Callback, Message, ignore
 
 
 def fetch_model(name: str, *, force: bool = False, offline: bool = False, callback: Callback = ignore) -> Path:
-    """Give the verified file of a registered network, and fetch it if no cache has it.
-
-    Parameters
-    ----------
-    name : str
-        A row of the registry, such as "vgg16".
-    force : bool
-        Fetch it anew, over whatever the cache holds.
-    offline : bool
-        Never touch the network. ``PHOTOSTYLE_OFFLINE=1`` in the environment does the same.
-    callback : callable
-        Receives `Download` and `Message` events.
-
-    Raises
-    ------
-    UsageError
-        If the registry has no such name.
-    WeightsError
-        If the file in the cache is altered, or fetching fails.
-    """
+    """Give the verified file of a registered network, and fetch it if no cache has it."""
     model = model_entry(name)
     path = locate(model, force=force, offline=offline, callback=callback)
     _, problem = inspect(model, path)

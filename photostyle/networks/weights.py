@@ -79,32 +79,7 @@ def load_weights(
     offline: bool = False,
     callback: Callback = ignore,
 ) -> Weights:
-    """Load and verify weights; a registered network that no cache has is fetched first.
-
-    Parameters
-    ----------
-    name_or_path : str or path
-        A row of the registry ("vgg16"), or a file: anything with a path separator or one of the suffixes
-        .safetensors, .pth and .pt.
-    preprocessing : str, optional
-        "caffe" or "torchvision". By default what the registry or the file itself says, else "torchvision".
-    offline : bool
-        Never touch the network.
-    callback : callable
-        Receives `Download` and `Message` events.
-
-    Returns
-    -------
-    Weights
-        With all tensors on the CPU.
-
-    Raises
-    ------
-    UsageError
-        If the registry has no such name or preprocessing.
-    WeightsError
-        If the weights are missing, altered, no VGG, or can't be fetched.
-    """
+    """Load and verify weights; a registered network that no cache has is fetched first."""
     if preprocessing is not None and preprocessing not in PREPROCESSINGS:
         raise UsageError(f"unknown preprocessing {preprocessing!r}: use one of {', '.join(PREPROCESSINGS)}")
     text = os.fspath(name_or_path)
@@ -135,22 +110,7 @@ def _read_model(model: Model, path: Path) -> dict[str, Tensor]:
 
 
 def read_state_dict(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
-    """Read a .safetensors, .pth or .pt file, verified as well as it can be.
-
-    Parameters
-    ----------
-    path : Path
-        Any state dict, also under "state_dict" or "model", or with "module." before each name.
-
-    Returns
-    -------
-    tensors : dict of str to Tensor
-        On the CPU, as they are stored.
-    metadata : dict of str to str
-        Of a .safetensors file.
-    sha256 : str
-        Of the file.
-    """
+    """Read a .safetensors, .pth or .pt file, verified as well as it can be."""
     if path.suffix.lower() not in _SUFFIXES:
         raise WeightsError(f"{path} is no weights file: expected the suffix {', '.join(_SUFFIXES)}")
     if not path.exists():

@@ -194,13 +194,7 @@ _OPTIMISED = tuple(name for name in BY_SOLVER["photo", "affine"] if name not in 
 
 
 def option_help(name: str) -> str:
-    """Return the one-line explanation of an option.
-
-    Parameters
-    ----------
-    name : str
-        A field of :class:`TransferConfig`.
-    """
+    """Return the one-line explanation of an option."""
     text = next(str(f.metadata["help"]) for f in fields(TransferConfig) if f.name == name)
     values = {mode: defaults[name] for mode, defaults in BY_SOLVER.items() if name in defaults}
     if not values or "Default" in text or name == "style_layer_weights":
@@ -215,15 +209,6 @@ def resolve(config: TransferConfig) -> TransferConfig:
     """Fill in every default that depends on the mode, the normalisation or the optimiser.
 
     Layers stay None when the backbone's own defaults are meant: they belong to the backbone.
-
-    Parameters
-    ----------
-    config : TransferConfig
-
-    Returns
-    -------
-    TransferConfig
-        The same with no None among the weights, the iterations and the learning rate.
     """
     solver = config.solver or {"artistic": "pixels", "photo": "affine"}[config.mode]
     if (config.mode, solver) not in BY_SOLVER:
@@ -274,13 +259,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
 
 
 def affine_start(config: TransferConfig) -> TransferConfig:
-    """Return the options of the affine field from which the pixel solver of photo mode starts: its defaults.
-
-    Parameters
-    ----------
-    config : TransferConfig
-        Resolved.
-    """
+    """Return the options of the affine field from which the pixel solver of photo mode starts: its defaults."""
     names = [name for name in BY_SOLVER["photo", "affine"] if name != "backbone"]
     unset: dict[str, Any] = dict.fromkeys((*names, "start", "style_weight", "learning_rate"))
     return resolve(replace(config, **unset, solver="affine", optimizer="lbfgs", normalisation="relative"))

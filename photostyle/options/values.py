@@ -44,19 +44,7 @@ def check_weights(name: str, weights: Sequence[float] | None) -> None:
 
 
 def pairs(name: str, values: Sequence[str]) -> dict[str, str]:
-    """Take LABEL=VALUE texts apart; blanks around label and value don't count.
-
-    Parameters
-    ----------
-    name : str
-        The option, for messages.
-    values : sequence of str
-
-    Raises
-    ------
-    UsageError
-        If one has no "=" or an empty side, or a label occurs twice.
-    """
+    """Take LABEL=VALUE texts apart; blanks around label and value don't count."""
     result: dict[str, str] = {}
     for value in values:
         key, separator, other = (part.strip() for part in str(value).partition("="))

@@ -32,13 +32,7 @@ _LONGEST_NAME = 120  # of a file; systems allow 255 bytes
 
 
 def check_varied(name: str) -> None:
-    """Find out whether an option can be varied.
-
-    Raises
-    ------
-    UsageError
-        If there is no such option, or it must be the same for all cells.
-    """
+    """Find out whether an option can be varied."""
     if name in _FIXED:
         raise UsageError(f"--vary {name}: it can't be varied, since {_FIXED[name]}; pass --{name.replace('_', '-')}")
     if name in _NAMES:
@@ -50,23 +44,7 @@ def check_varied(name: str) -> None:
 
 
 def checked_values(vary: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
-    """Check what shall be varied.
-
-    Parameters
-    ----------
-    vary : mapping of str to values
-        Fields of :class:`photostyle.TransferConfig`; of one that is itself a list each value is a list.
-
-    Returns
-    -------
-    dict of str to list
-        The same as plain Python values, lists as tuples.
-
-    Raises
-    ------
-    UsageError
-        If nothing is varied, an option can't be, it has no values or one twice, or there are too many combinations.
-    """
+    """Check what shall be varied."""
     if not vary:
         raise UsageError("a sweep needs something to vary: --vary NAME=A,B,… such as --vary style_weight=1,10")
     checked: dict[str, list[Any]] = {}
@@ -115,14 +93,7 @@ def values_text(values: Mapping[str, Any]) -> str:
 
 
 def file_name(number: int, count: int, values: Mapping[str, Any]) -> str:
-    """Return the name of a cell's picture: its number, and its values as far as every file system takes them.
-
-    Parameters
-    ----------
-    number, count : int
-        Of the cell, from 1 on, and of all cells.
-    values : mapping of str to value
-    """
+    """Return the name of a cell's picture: its number, and its values as far as every file system takes them."""
     text = "_".join(f"{name.replace('_', '-')}={value_text(value)}" for name, value in values.items())
     safe = re.sub(r"[^A-Za-z0-9.+=_-]+", "-", text)[:_LONGEST_NAME].rstrip(".-_")
     return f"{number:0{len(str(count))}}_{safe}.png"

@@ -49,39 +49,6 @@ def automatic(
     :mod:`photostyle.regions.segmentation.trust`), regions by meaning would be nonsense. Then content and styles are
     divided together. That needs freedom on all sides: if masks or labels are given, they stay, a doubtful style is
     used whole, and doubtful content is kept with a warning.
-
-    Parameters
-    ----------
-    content : Picture
-    styles : sequence of Picture
-    segment : callable
-        Segments a picture.
-    divide : callable, optional
-        Divides all pictures together; without it what is doubtful is kept.
-    content_masks : LabelMasks, optional
-        Where they were given.
-    style_masks : sequence of LabelMasks or None
-        Of each style, where they were given.
-    whole : sequence of bool
-        Which styles are used whole.
-    mapped : int
-        How many styles, at the end, belong to a label of their own.
-    named : bool
-        Whether labels are named elsewhere: to be kept, paired or weighed.
-    strict : bool
-        Whether doubt is an error.
-
-    Returns
-    -------
-    content : LabelMasks
-    styles : list of LabelMasks or None
-    notes : list of str
-        What was found in each picture, and every fallback.
-
-    Raises
-    ------
-    RegionError
-        If ``strict`` and a picture can't be trusted.
     """
     notes: list[str] = []
     given = (named, mapped, content_masks is not None, divide is None, *whole, *(m is not None for m in style_masks))

@@ -14,27 +14,7 @@ _MOST_CELLS = 256  # a mask each: more would fill the memory, and each would be 
 
 
 def grid(size: tuple[int, int], rows: int, columns: int) -> LabelMasks:
-    """Cut a picture into rows and columns.
-
-    Parameters
-    ----------
-    size : tuple of int
-        (width, height) of the picture.
-    rows, columns : int
-        How many cells down and across, 1 to 64 each.
-
-    Returns
-    -------
-    LabelMasks
-        Hard masks "r1c1", "r1c2", … from the top left; where the sizes don't divide evenly, the borders
-        are rounded to whole pixels.
-
-    Raises
-    ------
-    RegionError
-        If there are fewer than one or more than 64 rows or columns, more of them than pixels, or more than
-        256 cells.
-    """
+    """Cut a picture into rows and columns."""
     width, height = size
     for count, pixels, name in ((rows, height, "rows"), (columns, width, "columns")):
         if not 1 <= count <= _MOST:
@@ -58,23 +38,7 @@ def grid(size: tuple[int, int], rows: int, columns: int) -> LabelMasks:
 
 
 def parse_grid(text: str) -> tuple[int, int]:
-    """Read a grid as it is written on the command line.
-
-    Parameters
-    ----------
-    text : str
-        "grid:ROWSxCOLUMNS", such as "grid:3x4"; "×" and capitals are understood.
-
-    Returns
-    -------
-    tuple of int
-        (rows, columns), each from 1 to 64.
-
-    Raises
-    ------
-    UsageError
-        If the text is not of this form or a number is out of range.
-    """
+    """Read a grid as it is written on the command line."""
     match = re.fullmatch(r"grid:\s*([0-9]{1,4})\s*[x×]\s*([0-9]{1,4})", text.strip().lower())
     rows, columns = (int(match[1]), int(match[2])) if match else (0, 0)
     if not (1 <= rows <= _MOST and 1 <= columns <= _MOST):

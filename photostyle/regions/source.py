@@ -59,49 +59,7 @@ def read_regions(
     strict: bool = False,
     tiny: float = TINY,
 ) -> RegionSet:
-    """Find the regions of the content and of each style picture.
-
-    Parameters
-    ----------
-    content : Picture
-    styles : sequence of Picture
-    regions : str, optional
-        "none", "auto" (each picture segmented), "joint" (content and styles divided together), "grid:RxC", or a label
-        map of the content. By default what the masks imply. Without masks it is "joint" in photo mode, but "auto"
-        where labels are named, and where styles are mapped to labels; else "none".
-    content_mask : ContentMask, optional
-    style_mask : StyleMask or a sequence of them, optional
-        One a style picture; the word "none" where it is used whole, "auto" where it is segmented. None is the former,
-        with automatic regions the latter.
-    mapped : int
-        How many style pictures, at the end of ``styles``, belong to a label of their own.
-    photo : bool
-        Photo mode: what has no masks is segmented.
-    segment : callable, optional
-        Segments a picture; needed for "auto".
-    divide : callable, optional
-        Divides all pictures together; needed for "joint".
-    named : bool
-        Whether the user names labels elsewhere, so that other regions can't stand in for them.
-    strict : bool
-        Whether a segmentation that can't be trusted is an error.
-    tiny : float
-        The smallest share of the content, in [0, 1], that a label of its own needs; of a style it is 0.5 %.
-
-    Returns
-    -------
-    RegionSet
-        Labels below these shares of their picture have joined their largest neighbour.
-
-    Raises
-    ------
-    UsageError
-        If the options contradict each other or don't suffice.
-    RegionError
-        If a map can't be read or doesn't fit its picture.
-    WeightsError
-        If the segmenter can't be loaded.
-    """
+    """Find the regions of the content and of each style picture."""
     kind = regions or _default(
         mask=content_mask is not None,
         auto=(photo or mapped > 0) and segment is not None,

@@ -14,23 +14,7 @@ TINY = 0.005
 
 
 def absorb_tiny(masks: LabelMasks, *, minimum: float = TINY) -> tuple[LabelMasks, tuple[str, ...]]:
-    """Add the masks of tiny labels to those of their neighbours.
-
-    Parameters
-    ----------
-    masks : LabelMasks
-        The regions of a picture.
-    minimum : float
-        The smallest share of the picture, in [0, 1], that a label needs to stay.
-
-    Returns
-    -------
-    masks : LabelMasks
-        The labels that are left, at least one. The smallest label goes first, each to the largest of the
-        labels that touch it (if none does, to the largest of all); what has grown enough stays.
-    notes : tuple of str
-        One line for each label that has gone.
-    """
+    """Add the masks of tiny labels to those of their neighbours."""
     names = list(masks.labels)
     parts = dict(zip(names, masks.masks, strict=True))
     shares = masks.shares

@@ -15,20 +15,7 @@ if TYPE_CHECKING:
 
 
 def loss_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int = 1200) -> NDArray[np.float32]:
-    """Draw the terms of the loss over the iterations, one panel a run.
-
-    Parameters
-    ----------
-    histories : mapping of str to history
-        Name of a run to its ``record["history"]``.
-    width : int
-        Of the picture, in pixels, at least 200.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, width, 3)
-        In [0, 1].
-    """
+    """Draw the terms of the loss over the iterations, one panel a run."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(_figure(histories, width))
@@ -38,13 +25,7 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int
 
 
 def loss_curves_svg(histories: Mapping[str, Sequence[Mapping[str, Any]]], width: int = 900) -> str:
-    """Draw the same as an SVG element for a page; the same histories give the same text.
-
-    Parameters
-    ----------
-    histories, width
-        As in :func:`loss_curves`.
-    """
+    """Draw the same as an SVG element for a page; the same histories give the same text."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 

@@ -54,26 +54,7 @@ def labelled_grid(
     rows: Sequence[Sequence[tuple[str, str]]] = (),
     title: Sequence[str] = (),
 ) -> NDArray[np.float32]:
-    """Draw pictures with what they stand for above and beside them.
-
-    Parameters
-    ----------
-    cells : sequence of rows of GridCell
-        All rows are of one length.
-    size : tuple of int
-        (width, height), whose aspect all pictures have.
-    columns : (str, sequence of str)
-        What the columns vary, and the value of each.
-    rows : sequence of sequences of (str, str)
-        For each row its names and values; none if there is only one row.
-    title : sequence of str
-        Lines above; the first in bold.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, 3)
-        In [0, 1].
-    """
+    """Draw pictures with what they stand for above and beside them."""
     return _Grid(cells, size, columns, rows, title).draw()
 
 

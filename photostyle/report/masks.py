@@ -30,19 +30,7 @@ def _rgb(color: str) -> tuple[float, float, float]:
 
 
 def labelled_overlay(picture: NDArray[np.float32], masks: LabelMasks) -> NDArray[np.float32]:
-    """Paint masks over a picture, with a legend of labels and areas in a strip below.
-
-    Parameters
-    ----------
-    picture : ndarray, shape (H, W, 3)
-        In [0, 1].
-    masks : LabelMasks
-        Of the same size, with colours.
-
-    Returns
-    -------
-    ndarray of float32, shape (H + legend, W, 3)
-    """
+    """Paint masks over a picture, with a legend of labels and areas in a strip below."""
     colors = {label: _rgb(color) for label, color in masks.colors.items()}
     painted = overlay(picture, masks, colors)
     return np.concatenate([painted, legend_strip(masks.shares, colors, picture.shape[1])])
@@ -51,20 +39,7 @@ def labelled_overlay(picture: NDArray[np.float32], masks: LabelMasks) -> NDArray
 def overlay(
     picture: NDArray[np.float32], masks: LabelMasks, colors: Mapping[str, tuple[float, float, float]]
 ) -> NDArray[np.float32]:
-    """Paint soft masks over a picture.
-
-    Parameters
-    ----------
-    picture : ndarray, shape (H, W, 3)
-        In [0, 1].
-    masks : LabelMasks
-        Of the same size.
-    colors : mapping of label to RGB in [0, 1]
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, 3)
-    """
+    """Paint soft masks over a picture."""
     palette = np.array([colors[label] for label in masks.labels], dtype=np.float32)
     painted: NDArray[np.float32] = np.einsum("khw,kc->hwc", masks.masks, palette)
     return tinted(picture, painted)
@@ -78,14 +53,7 @@ def tinted(picture: NDArray[np.float32], colors: NDArray[np.float32]) -> NDArray
 
 
 def indexed_png(label_map: NDArray[np.integer], labels: Sequence[str]) -> bytes:
-    """Encode a label map as an indexed PNG whose indices are the places in `labels`, each in its colour.
-
-    Parameters
-    ----------
-    label_map : ndarray of integers, shape (H, W)
-    labels : sequence of str
-        At most 256.
-    """
+    """Encode a label map as an indexed PNG whose indices are the places in `labels`, each in its colour."""
     indexed = Image.fromarray(label_map.astype(np.uint8))
     indexed.putpalette([level for color in label_palette(labels).values() for level in bytes.fromhex(color[1:])])
     buffer = io.BytesIO()

@@ -68,22 +68,7 @@ class _Store:
 def html_page(
     runs: Sequence[Run], *, title: str, longest: int = 1024, progress: Callable[[int, int], Any] = lambda _d, _t: None
 ) -> str:
-    """Make one HTML page of runs that needs neither a network nor another file.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-    title : str
-        The page's heading.
-    longest : int
-        Longest side in pixels up to which pictures are embedded.
-    progress : callable
-        Called with the runs done so far, and how many there are.
-
-    Returns
-    -------
-    str
-    """
+    """Make one HTML page of runs that needs neither a network nor another file."""
     store = _Store(longest)
     columns = _columns(runs)
     views = []

@@ -21,19 +21,6 @@ class FixedObjective:
 
     For the affine solver these are the terms of the picture that a field makes; the field's own smoothness, which
     no picture shows, is left out.
-
-    Parameters
-    ----------
-    problem : Problem
-    config : TransferConfig
-        Resolved.
-    size : tuple of int
-        (width, height) to which pictures are brought.
-
-    Raises
-    ------
-    RegionError
-        If the objective has no terms.
     """
 
     def __init__(self, problem: Problem, config: TransferConfig, size: tuple[int, int]) -> None:

@@ -24,20 +24,7 @@ class Tile:
 
 
 def contact_sheet(rows: Sequence[Sequence[Tile]], width: int = 1600) -> NDArray[np.float32]:
-    """Lay rows of tiles out on white; the pictures of a row share a height, and each row fills the width.
-
-    Parameters
-    ----------
-    rows : sequence of sequences of Tile
-        No row empty.
-    width : int
-        Of the sheet in pixels.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, width, 3)
-        In [0, 1].
-    """
+    """Lay rows of tiles out on white; the pictures of a row share a height, and each row fills the width."""
     font = ImageFont.truetype(font_file(), _FONT)
     strips = [_strip(row, width, font) for row in rows]
     return np.concatenate(strips, axis=0)
@@ -66,21 +53,7 @@ def _strip(row: Sequence[Tile], width: int, font: ImageFont.FreeTypeFont) -> NDA
 def legend_strip(
     shares: Mapping[str, float], colors: Mapping[str, tuple[float, float, float]], width: int
 ) -> NDArray[np.float32]:
-    """Draw labels beside their colours, largest first, in as many lines as it takes.
-
-    Parameters
-    ----------
-    shares : mapping of label to float
-        Of the picture, in [0, 1].
-    colors : mapping of label to RGB in [0, 1]
-    width : int
-        In pixels.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, width, 3)
-        White, in [0, 1].
-    """
+    """Draw labels beside their colours, largest first, in as many lines as it takes."""
     font = ImageFont.truetype(font_file(), _FONT)
     places, x, y = [], _GAP, 0
     for label, share in sorted(shares.items(), key=lambda item: -item[1]):

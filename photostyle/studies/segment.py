@@ -80,11 +80,6 @@ def segment_together(
     """Divide pictures into regions that they share, as photo mode does: the first is the content.
 
     Parameters and errors are those of :func:`segment`.
-
-    Returns
-    -------
-    list of Segmentation
-        One a picture, with the same list of labels; how sure the regions are is the mean of the winning mask.
     """
     models = ModelCache()
     shared = models.segmenter(segmenter, offline=offline, callback=callback)
@@ -105,15 +100,7 @@ def map_files(path: str | os.PathLike[str]) -> tuple[Path, Path, Path]:
 
 
 def check_map(path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Find out before the work whether a label map can be written.
-
-    Raises
-    ------
-    UsageError
-        If the path doesn't end in .png, or one of its files exists and may not be replaced.
-    OutputError
-        If its folder isn't there or may not be written to.
-    """
+    """Find out before the work whether a label map can be written."""
     target, legend, overlay = map_files(path)
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target} can't be a label map: name it .png, since other formats change indices")

@@ -42,37 +42,7 @@ def stylise_frame(
     temporal: float,
     callback: Callback,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any]]:
-    """Stylise one frame.
-
-    Parameters
-    ----------
-    reel : Reel
-    tracked : Tracked
-        The frame and its regions.
-    before : ndarray of uint8, shape (H, W, 3), or None
-        The frame before; None for the first of a shot, which is stylised as a picture is.
-    last : ndarray of float32, shape (h, w, 3), or None
-        What was optimised for it.
-    iterations : int
-        For a frame that isn't the first.
-    temporal : float
-        Weight of the temporal term.
-    callback : callable
-        Receives Steps; what it raises ends the run.
-
-    Returns
-    -------
-    result : ndarray of float32, shape (H', W', 3)
-        In [0, 1], at the result's size.
-    solved : ndarray of float32, shape (h, w, 3)
-        What was optimised.
-    losses : dict
-        After the last iteration.
-
-    Raises
-    ------
-    DivergedError, MemoryLimitError
-    """
+    """Stylise one frame."""
     config = reel.prepared.config
     problem = _problem(reel, tracked)
     if before is None or last is None:
@@ -100,25 +70,7 @@ def stylise_frame(
 def moved(
     last: NDArray[np.float32], before: NDArray[np.uint8], frame: NDArray[np.uint8], content: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Move a result as the video moved.
-
-    Parameters
-    ----------
-    last : ndarray of float32, shape (h, w, 3)
-        The result of the frame before.
-    before, frame : ndarray of uint8, shape (H, W, 3)
-        That frame, and this one.
-    content : ndarray of float32, shape (h, w, 3)
-        This frame, at the size of the result.
-
-    Returns
-    -------
-    start : ndarray of float32, shape (h, w, 3)
-        The moved result. Where it can't be known, the content, in the colours of the result: by the Monge-Kantorovich
-        map between the colours that content and result have where it is known.
-    sure : ndarray of float32, shape (h, w)
-        One where it is known, else zero.
-    """
+    """Move a result as the video moved."""
     size = (last.shape[1], last.shape[0])
     old, new = (np.rint(resize(picture_of(each).rgb, size) * 255).astype(np.uint8) for each in (before, frame))
     back = optical_flow(new, old)
@@ -136,14 +88,7 @@ def _recolored(content: NDArray[np.float32], colors: NDArray[np.float64]) -> NDA
 
 
 def temporal_loss(target: Tensor, sure: Tensor) -> LossFunction:
-    """Return the mean squared difference to a target, over the pixels at which it is known.
-
-    Parameters
-    ----------
-    target : Tensor, shape (1, 3, H, W)
-    sure : Tensor, shape (H, W)
-        The weight of each pixel, in [0, 1].
-    """
+    """Return the mean squared difference to a target, over the pixels at which it is known."""
     total = 3 * sure.sum().clamp_min(1.0)
 
     def loss(x: Tensor, _features: Features) -> Tensor:

@@ -59,35 +59,7 @@ def encode_video(
     sound: Sound | None = None,
     on_frame: Callable[[int], object] = lambda _done: None,
 ) -> tuple[str, list[str]]:
-    """Encode frames, add the sound, and only then give the file its name.
-
-    Parameters
-    ----------
-    frames : iterable of ndarray of uint8, shape (H, W, 3)
-        Of one size; a side of an odd number of pixels gets one more, a copy of the last.
-    count : int
-        How many there are.
-    target : Path
-        Ends in one of :data:`FORMATS`; a file of that name is replaced.
-    rate : Fraction
-        Frames a second.
-    pixel_aspect : Fraction
-        Width of a pixel over its height.
-    sound : Sound, optional
-    on_frame : callable
-        Receives the number of frames that are encoded.
-
-    Returns
-    -------
-    sound : str
-        "copied", "converted" or "none".
-    notes : list of str
-
-    Raises
-    ------
-    OutputError
-        If it can't be encoded or written; there is then no file, or the old one.
-    """
+    """Encode frames, add the sound, and only then give the file its name."""
     codec, sound_codec = FORMATS[target.suffix.lower()]
     final = Path(os.path.realpath(target))
     notes: list[str] = []

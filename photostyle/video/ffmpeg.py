@@ -12,13 +12,7 @@ from photostyle.errors import PhotostyleError
 
 
 def executable() -> str:
-    """Return the path of ffmpeg.
-
-    Raises
-    ------
-    PhotostyleError
-        If the extra isn't installed, or has no program for this machine.
-    """
+    """Return the path of ffmpeg."""
     try:
         import imageio_ffmpeg
     except ModuleNotFoundError:
@@ -67,13 +61,6 @@ def child(arguments: Sequence[str], *, write: bool = False) -> Iterator[Child]:
     """Run ffmpeg beside this process; at the end of the block it is gone, whatever happened.
 
     A Ctrl-C on the terminal doesn't reach it: it is this process that decides when to stop.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        All but the program and its usual switches.
-    write : bool
-        Whether something is written to its standard input; else its standard output is read.
     """
     command = [executable(), "-hide_banner", "-v", "error", *([] if write else ["-nostdin"]), *arguments]
     with tempfile.TemporaryFile() as complaints:
@@ -96,16 +83,7 @@ def child(arguments: Sequence[str], *, write: bool = False) -> Iterator[Child]:
 
 
 def run(arguments: Sequence[str]) -> tuple[int, bytes, str]:
-    """Run ffmpeg to its end.
-
-    Returns
-    -------
-    code : int
-    output : bytes
-        Of standard output.
-    complaint : str
-        See :class:`Child`.
-    """
+    """Run ffmpeg to its end."""
     with child(arguments) as ffmpeg:
         assert ffmpeg.process.stdout is not None
         output = ffmpeg.process.stdout.read()

@@ -64,28 +64,7 @@ class Footage:
 def open_footage(
     source: str | os.PathLike[str], rate: Fraction | None = None, on_wait: Callable[[], object] = lambda: None
 ) -> Footage:
-    """Find out what a source of frames is.
-
-    Parameters
-    ----------
-    source : path
-        A video file; a folder of numbered pictures; or a pattern of their names, with ``%04d`` or ``*``.
-    rate : Fraction, optional
-        Frames a second of pictures, by default 25. A video file has its own.
-    on_wait : callable
-        Called before a video file is decoded, which takes a while.
-
-    Returns
-    -------
-    Footage
-
-    Raises
-    ------
-    UsageError
-        If a rate is given for a video file.
-    ImageError
-        If there is no such file, it is no video, or a folder or pattern holds no pictures.
-    """
+    """Find out what a source of frames is."""
     path = Path(source)
     name = os.fspath(source)
     if path.is_dir():

@@ -65,20 +65,7 @@ def video_help(name: str) -> str:
 
 
 def key_distance(text: str, rate: Fraction) -> int:
-    """Return the greatest distance of key frames, in frames.
-
-    Parameters
-    ----------
-    text : str
-        Seconds, such as "0.5s", or a number of frames, such as "12".
-    rate : Fraction
-        Frames a second.
-
-    Raises
-    ------
-    UsageError
-        If it is neither.
-    """
+    """Return the greatest distance of key frames, in frames."""
     plain = text.strip().lower()
     try:
         seconds = plain.endswith("s")
@@ -98,18 +85,7 @@ def temporal_weight(options: VideoOptions, mode: str) -> float:
 
 
 def check_transfer_options(config: TransferConfig) -> None:
-    """Refuse options of a transfer that can't be for a video.
-
-    Parameters
-    ----------
-    config : TransferConfig
-        Resolved.
-
-    Raises
-    ------
-    UsageError
-        Which one, and why.
-    """
+    """Refuse options of a transfer that can't be for a video."""
     reasons = {
         "snapshots": (bool(config.snapshots), "takes snapshots of one picture's optimisation"),
         "snapshot-every": (config.snapshot_every is not None, "takes snapshots of one picture's optimisation"),

@@ -48,32 +48,7 @@ def solve_key(
     temporal: float,
     callback: Callback,
 ) -> tuple[KeyFields, dict[str, Any]]:
-    """Solve the fields of a key frame.
-
-    Parameters
-    ----------
-    reel : Reel
-    frame : ndarray of uint8, shape (H, W, 3)
-    masks : ndarray of float32, shape (K, h, w)
-    previous : KeyFields or None
-        Of the key frame before; None for the first of a shot.
-    temporal : float
-        Weight of the distance to them.
-    callback : callable
-
-    Returns
-    -------
-    fields : KeyFields
-        Of the labels that are there.
-    losses : dict
-        After the last iteration.
-
-    Raises
-    ------
-    DivergedError
-    KeyboardInterrupt
-        If the callback raised it.
-    """
+    """Solve the fields of a key frame."""
     config = whole_way(reel.prepared.config)
     problem, labels = _key_problem(reel, frame, masks)
     space = problem.space
@@ -142,15 +117,7 @@ def _distance(start: Tensor, known: Tensor, space: FieldSpace) -> Callable[[Tens
 
 
 class Painter:
-    """Paints the frames of a shot.
-
-    Parameters
-    ----------
-    reel : Reel
-    shot : Shot
-    fields : mapping of int to KeyFields
-        Of each key frame of the shot.
-    """
+    """Paints the frames of a shot."""
 
     def __init__(self, reel: Reel, shot: Shot, fields: Mapping[int, KeyFields]) -> None:
         self.reel = reel

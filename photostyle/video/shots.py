@@ -91,18 +91,7 @@ def survey(
     frames: Iterator[NDArray[np.uint8]],
     on_frame: Callable[[int, tuple[int, int]], object] = lambda _done, _size: None,
 ) -> Survey:
-    """Look at all frames once.
-
-    Parameters
-    ----------
-    frames : iterator of ndarray of uint8, shape (H, W, 3)
-    on_frame : callable
-        Receives the number of frames that were looked at, and their (width, height).
-
-    Returns
-    -------
-    Survey
-    """
+    """Look at all frames once."""
     distances: list[float] = []
     digest = hashlib.sha256()
     size, before = (0, 0), None
@@ -141,19 +130,6 @@ def plan_shots(distances: Sequence[float], apart: int, first: int = 0) -> list[S
 
     Two frames belong to different shots where their colours are far apart, and farther than those of their neighbours
     in time: not every frame of a fire is a shot of its own.
-
-    Parameters
-    ----------
-    distances : sequence of float
-        Of each frame to the one before.
-    apart : int
-        Greatest distance of two key frames, in frames.
-    first : int
-        The number of the first frame.
-
-    Returns
-    -------
-    list of Shot
     """
     count = len(distances)
     cuts = [0, *(i for i in range(1, count) if _is_cut(distances, i)), count]

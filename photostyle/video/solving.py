@@ -29,35 +29,7 @@ def solve_from(
     extended: Callable[[Objective], Objective],
     callback: Callback,
 ) -> tuple[Tensor, dict[str, Any]]:
-    """Optimise at a single stage, from a given start.
-
-    Parameters
-    ----------
-    problem : Problem
-    stage : Stage
-    config : TransferConfig
-        Resolved.
-    start : Tensor
-        Pixels, shape (1, 3, H, W), or coordinates of a field.
-    extended : callable
-        Adds terms to the objective.
-    callback : callable
-        Receives a Step after each iteration; what it raises ends the run.
-
-    Returns
-    -------
-    best : Tensor
-        Where the loss is lowest.
-    losses : dict
-        The weighted terms after the last iteration, "total", and the number of "iteration".
-
-    Raises
-    ------
-    DivergedError
-        See :func:`photostyle.solvers.pixels.optimise`.
-    MemoryLimitError
-        If the memory of the device doesn't suffice.
-    """
+    """Optimise at a single stage, from a given start."""
     began = time.monotonic()
     losses: dict[str, Any] = {"iteration": 0}
 

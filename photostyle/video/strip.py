@@ -70,25 +70,7 @@ def load_reel(
     config: TransferConfig,
     callback: Callback,
 ) -> Reel:
-    """Find the regions of the key frames, match them to the styles, and load the network.
-
-    Parameters
-    ----------
-    footage : Footage
-    keys : sequence of int
-        The key frames, ascending.
-    size : tuple of int
-        (width, height) of a frame.
-    style, mapping, content_mask, style_mask
-        As in :func:`photostyle.transfer`; a label map holds for all frames.
-    config : TransferConfig
-        Resolved.
-    callback : callable
-
-    Returns
-    -------
-    Reel
-    """
+    """Find the regions of the key frames, match them to the styles, and load the network."""
     result_size, solve_size = result_sizes(blank_picture(size), config)
     small = field_size(solve_size)
     tiles = {

@@ -14,13 +14,7 @@ from photostyle.video.footage import Footage
 
 
 def is_folder(output: Path) -> bool:
-    """Whether the result is a folder of pictures: an existing folder, or a name without a suffix.
-
-    Raises
-    ------
-    UsageError
-        If the suffix is that of no video.
-    """
+    """Whether the result is a folder of pictures: an existing folder, or a name without a suffix."""
     if output.is_dir() or not output.suffix:
         return True
     if output.suffix.lower() not in FORMATS:
@@ -32,15 +26,7 @@ def is_folder(output: Path) -> bool:
 
 
 def check_target(output: Path, source: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Find out, before a long run, whether its result can be written.
-
-    Raises
-    ------
-    UsageError
-        If it exists and may not be replaced, or would replace the source.
-    OutputError
-        If it can't be written there.
-    """
+    """Find out, before a long run, whether its result can be written."""
     folder = is_folder(output)
     try:
         if Path(source).exists() and output.resolve() == Path(source).resolve():
@@ -67,13 +53,7 @@ def frame_names(footage: Footage, frames: range) -> list[str]:
 
 
 def copy_pictures(pictures: Sequence[Path], names: Sequence[str], folder: Path) -> None:
-    """Copy finished pictures into a folder, each in one step.
-
-    Raises
-    ------
-    OutputError
-        If that fails.
-    """
+    """Copy finished pictures into a folder, each in one step."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:

@@ -46,13 +46,7 @@ class Timing:
 
 
 def timing(path: str | os.PathLike[str]) -> Timing:
-    """Decode a video file once for the time stamps of its frames, which are those that will be read.
-
-    Raises
-    ------
-    ImageError
-        If it is no video that ffmpeg knows, has no video stream or no frames, or frames of several sizes.
-    """
+    """Decode a video file once for the time stamps of its frames, which are those that will be read."""
     arguments = ["-i", as_url(path), "-map", "0:V:0", "-fps_mode", "passthrough", "-enc_time_base", "demux"]
     arguments += ["-noautoscale", "-pix_fmt", "gray", "-c:v", "rawvideo", "-f", "framecrc", "-"]
     code, output, complaint = run(arguments)
@@ -104,13 +98,6 @@ def constant_rate(stamps: Sequence[int], tick: Fraction) -> Fraction | None:
 
     Containers round time stamps to their ticks, Matroska to milliseconds, so 30000/1001 frames a second come after 33,
     33, 34 of them. A rate is that of the frames if each stamp is within a tick of where the rate puts it.
-
-    Parameters
-    ----------
-    stamps : sequence of int
-        In ticks, ascending.
-    tick : Fraction
-        Seconds.
     """
     count = len(stamps) - 1
     if count < 1 or stamps[-1] == stamps[0]:

@@ -45,19 +45,6 @@ def tracked(footage: Footage, reel: Reel, intervals: Sequence[Interval], start: 
 
     They are read twice, each time from the first to the last: a frame amidst a video can be had only by decoding what
     lies before it. Small ones are kept for a whole interval, at whose ends the regions are known.
-
-    Parameters
-    ----------
-    footage : Footage
-    reel : Reel
-    intervals : sequence of Interval
-        Of all shots.
-    start : int
-        The first frame that is wanted.
-
-    Yields
-    ------
-    Tracked
     """
     intervals = [interval for interval in intervals if interval.frames.stop > start]
     if not intervals:
@@ -90,17 +77,6 @@ def carried_masks(
 
     Flows between neighbours are put together to flows to both ends, so that masks are interpolated once, however far
     they are carried. Nearer masks count more; those that came along a flow which can't be believed, nearly nothing.
-
-    Parameters
-    ----------
-    frames : sequence of ndarray of uint8, shape (h, w, 3)
-        At least two.
-    first, last : ndarray of float32, shape (K, h, w)
-
-    Returns
-    -------
-    list of ndarray of float32, shape (K, h, w)
-        One a frame; those of the ends are as given.
     """
     count = len(frames)
     pairs = list(itertools.pairwise(frames))
@@ -124,13 +100,7 @@ def carried_masks(
 def _to_end(
     steps: Sequence[NDArray[np.float32]], others: Sequence[NDArray[np.float32]]
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return the flow from each frame to the first one, and how far it can be believed.
-
-    Parameters
-    ----------
-    steps, others : sequence of ndarray, shape (h, w, 2)
-        From each frame but the first to the one before, and from that one back.
-    """
+    """Return the flow from each frame to the first one, and how far it can be believed."""
     flow, sure = np.zeros_like(steps[0]), np.ones(steps[0].shape[:2], np.float32)
     ways = [(flow, sure)]
     for step, other in zip(steps, others, strict=True):
@@ -147,13 +117,7 @@ def _summing_to_one(masks: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def present(labels: Sequence[str], masks: NDArray[np.float32]) -> tuple[LabelMasks, list[int]]:
-    """Return the regions that are there in a frame, and their places among all.
-
-    Parameters
-    ----------
-    labels : sequence of K str
-    masks : ndarray of float32, shape (K, h, w)
-    """
+    """Return the regions that are there in a frame, and their places among all."""
     places = [i for i, mask in enumerate(masks) if float(mask.mean()) >= _LEAST_SHARE] or [
         int(masks.sum((1, 2)).argmax())
     ]

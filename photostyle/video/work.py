@@ -29,23 +29,6 @@ class Work:
     """The files of a run: a key frame's fields, a frame's picture, what is needed to go on, and its numbers.
 
     A frame is done when its numbers are written, which are written last.
-
-    Parameters
-    ----------
-    folder : Path
-    fingerprint : str
-        Of all that the result depends on.
-    resume : bool
-        Go on with what is there.
-    overwrite : bool
-        Throw away what is there.
-
-    Raises
-    ------
-    UsageError
-        If there is nothing to resume, what is there belongs to another run, or is neither to be resumed nor replaced.
-    OutputError
-        If the folder can't be made, or read.
     """
 
     def __init__(self, folder: Path, fingerprint: str, *, resume: bool, overwrite: bool) -> None:
@@ -153,13 +136,7 @@ class Work:
 
 
 def check_work(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Find out before the work whether there is something to resume, or in the way.
-
-    Raises
-    ------
-    UsageError
-        If there is nothing to resume, or something that is neither to be resumed nor replaced.
-    """
+    """Find out before the work whether there is something to resume, or in the way."""
     there = folder.exists()
     if resume and not (folder / _JOB).is_file():
         raise UsageError(f"nothing to resume: {folder} doesn't exist or is no work folder; run without --resume")

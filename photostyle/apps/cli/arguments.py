@@ -46,13 +46,7 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace file
 
 
 def parse_content_mask(values: list[str] | None) -> str | dict[str, str] | None:
-    """Parse --content-mask: one map, or LABEL=FILE for each soft mask.
-
-    Raises
-    ------
-    UsageError
-        If of several one is no LABEL=FILE, or a label occurs twice.
-    """
+    """Parse --content-mask: one map, or LABEL=FILE for each soft mask."""
     if not values:
         return None
     if len(values) == 1 and ("=" not in values[0] or Path(values[0]).exists()):

@@ -14,15 +14,7 @@ from photostyle.progress import Event
 
 
 class BatchScreen:
-    """Receives the events of a batch and shows them on standard error.
-
-    Parameters
-    ----------
-    total : int
-        How many jobs there are.
-    quiet : bool
-        Show nothing.
-    """
+    """Receives the events of a batch and shows them on standard error."""
 
     def __init__(self, total: int, *, quiet: bool = False) -> None:
         self.screen = Screen(quiet=quiet)

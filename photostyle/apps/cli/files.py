@@ -26,13 +26,7 @@ def snapshot_path(output: Path, iteration: int) -> Path:
 
 
 def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Find out before a run whether the files beside its result may be written.
-
-    Raises
-    ------
-    UsageError
-        If one of them exists and may not be replaced.
-    """
+    """Find out before a run whether the files beside its result may be written."""
     for path in paths:
         if path.exists() and not overwrite:
             raise UsageError(f"{path} exists already: choose another output, or pass --overwrite")
@@ -40,15 +34,7 @@ def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def result_folder(folder: Path, *, overwrite: bool) -> Iterator[None]:
-    """Make a folder for results before a run; if the run fails, an empty folder made here goes again.
-
-    Raises
-    ------
-    UsageError
-        If it holds files already and they may not be replaced.
-    OutputError
-        If it can't be made, or isn't a folder.
-    """
+    """Make a folder for results before a run; if the run fails, an empty folder made here goes again."""
     made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,13 +54,7 @@ def result_folder(folder: Path, *, overwrite: bool) -> Iterator[None]:
 
 
 def save_result(result: Result, output: Path, *, overwrite: bool) -> None:
-    """Write the picture, its record and the map of its regions; rescue a picture that can't be written.
-
-    Raises
-    ------
-    OutputError
-        If the output can't be written; the message says where the picture was rescued to, if it could be.
-    """
+    """Write the picture, its record and the map of its regions; rescue a picture that can't be written."""
     try:
         result.save(output, overwrite=overwrite)
     except OutputError as error:
@@ -99,13 +79,7 @@ def told_kept(stop: StoppedError, written: list[Path]) -> str:
 
 
 def write_beside(result: Result, output: Path) -> None:
-    """Write the record of a result, and the map of its regions, beside its picture.
-
-    Raises
-    ------
-    OutputError
-        If they can't be written.
-    """
+    """Write the record of a result, and the map of its regions, beside its picture."""
     write_json(record_path(output), result.record)
     if result.masks is not None:
         for path, data in zip(regions_paths(output), regions_bytes(result.masks), strict=True):

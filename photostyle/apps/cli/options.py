@@ -22,20 +22,7 @@ _SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "fals
 
 
 def with_config_options(command: Callable[..., Any], helps: Mapping[str, str] | None = None) -> Callable[..., Any]:
-    """Give a command, instead of its ``**options``, one option for each field of the config.
-
-    Parameters
-    ----------
-    command : callable
-        Takes its own parameters and ``**options``.
-    helps : mapping of str to str, optional
-        The fields that mean something to this command, with what they mean to it; by default all of them.
-
-    Returns
-    -------
-    callable
-        The same, with a signature that Typer understands.
-    """
+    """Give a command, instead of its ``**options``, one option for each field of the config."""
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     made = [
@@ -55,36 +42,12 @@ def with_config_options(command: Callable[..., Any], helps: Mapping[str, str] | 
 
 
 def config_from(options: Mapping[str, Any]) -> TransferConfig:
-    """Make the config from the values that the command line gave.
-
-    Parameters
-    ----------
-    options : mapping
-        Field to value; lists as one string with commas.
-
-    Raises
-    ------
-    UsageError
-        If a list holds something else than it should, or a value is not allowed.
-    """
+    """Make the config from the values that the command line gave."""
     return TransferConfig(**{name: _parse(name, value) for name, value in options.items()})
 
 
 def parse_text(name: str, text: str) -> Any:
-    """Parse one value of an option from text, by the field's own type.
-
-    Parameters
-    ----------
-    name : str
-        A field of the config.
-    text : str
-        The items of a list are joined by "+"; what is on or off says so.
-
-    Raises
-    ------
-    UsageError
-        If the text is of another type.
-    """
+    """Parse one value of an option from text, by the field's own type."""
     if _is_list(name):
         # a plus after the e of a number is its exponent's
         items = re.split(r"(?<!\d[eE])\+" if "tuple[str" not in str(_HINTS[name]) else r"\+", text)

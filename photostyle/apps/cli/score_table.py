@@ -16,20 +16,7 @@ _LEAST = 12  # characters of a name, however narrow the terminal
 
 
 def score_table(rows: Sequence[tuple[str, Mapping[str, float]]], width: int | None = None) -> list[str]:
-    """Write the scores of one or more results in lines.
-
-    Parameters
-    ----------
-    rows : sequence of (str, mapping of str to float)
-        The name of each result and its scores, all results with the same ones.
-    width : int, optional
-        Characters that a line may have; longer names then lose their beginning.
-
-    Returns
-    -------
-    list of str
-        A table for each mode in which scores tell most, in the order of the scores, with a blank line between.
-    """
+    """Write the scores of one or more results in lines."""
     groups: dict[str, list[str]] = {}
     for name in rows[0][1]:
         groups.setdefault(SCORES[name].tells, []).append(name)

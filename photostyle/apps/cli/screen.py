@@ -24,11 +24,6 @@ class Screen:
 
     The bar, and before it what is being waited for, are drawn only on a terminal; notes are written wherever standard
     error goes, unless quiet.
-
-    Parameters
-    ----------
-    quiet : bool
-        Show nothing.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -145,14 +140,7 @@ class _Gate:
 
 @contextlib.contextmanager
 def gentle_interrupt(screen: Screen, kept: str = "the best picture is kept") -> Iterator[_Gate]:
-    """Let the first Ctrl-C end a run between two iterations, and show that it begins; yields the callback to run with.
-
-    Parameters
-    ----------
-    screen : Screen
-    kept : str
-        What remains, for the message.
-    """
+    """Let the first Ctrl-C end a run between two iterations; yields the callback to run with."""
     screen.wait("preparing")
     gate = _Gate(screen, kept)
     if threading.current_thread() is not threading.main_thread():

@@ -118,13 +118,7 @@ def sweep_command(
 
 
 def parse_vary(texts: Sequence[str] | None) -> dict[str, list[Any]]:
-    """Parse NAME=A,B,… for each option that is varied.
-
-    Raises
-    ------
-    UsageError
-        If one has no "=", an unknown name, one that occurs twice, or a value of the wrong type.
-    """
+    """Parse NAME=A,B,… for each option that is varied."""
     result: dict[str, list[Any]] = {}
     for text in texts or []:
         name, separator, values = text.partition("=")

@@ -103,13 +103,7 @@ def video_command(
 
 
 def parse_frames(text: str | None) -> tuple[int, int | None]:
-    """Parse A:B.
-
-    Raises
-    ------
-    UsageError
-        If it is something else.
-    """
+    """Parse A:B."""
     if text is None:
         return VideoOptions.frames
     start, separator, stop = text.partition(":")
@@ -124,13 +118,7 @@ def parse_frames(text: str | None) -> tuple[int, int | None]:
 
 
 def parse_rate(text: str | None) -> Fraction | None:
-    """Parse frames a second: 25, 29.97 or 30000/1001.
-
-    Raises
-    ------
-    UsageError
-        If it is something else.
-    """
+    """Parse frames a second: 25, 29.97 or 30000/1001."""
     if text is None:
         return None
     try:

@@ -45,25 +45,7 @@ def encode_runs(label_map: NDArray[np.uint8]) -> str:
 
 
 def decode_runs(text: str, size: tuple[int, int], labels: int) -> NDArray[np.uint8]:
-    """Read what `encode_runs` wrote, or the page.
-
-    Parameters
-    ----------
-    text : str
-    size : tuple of int
-        (width, height) of the map.
-    labels : int
-        Indices are below it.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width)
-
-    Raises
-    ------
-    RegionError
-        If the text is anything else; nothing larger than the map is ever made of it.
-    """
+    """Read what `encode_runs` wrote, or the page."""
     width, height = size
     if not _RUNS.fullmatch(text):
         raise RegionError("the label map from the page can't be read: load the page again")
@@ -81,11 +63,6 @@ def read_edits(text: str | None, version: str, size: tuple[int, int], labels: tu
 
     What belongs to another version of the regions is ignored; choices of labels or styles that aren't there are left
     out.
-
-    Raises
-    ------
-    RegionError
-        If the text is no such thing.
     """
     if not text:
         return Edits()

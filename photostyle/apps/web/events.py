@@ -29,12 +29,7 @@ _THUMBNAIL, _EDITOR = 160, 640
 
 
 class Events:
-    """The handlers; each takes the tab from gradio's request.
-
-    Parameters
-    ----------
-    service : Service
-    """
+    """The handlers; each takes the tab from gradio's request."""
 
     def __init__(self, service: Service) -> None:
         self.service = service

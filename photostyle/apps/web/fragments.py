@@ -23,15 +23,7 @@ def notice(text: str, kind: str = "info") -> str:
 
 
 def cards(pictures: Sequence[tuple[str, str]], *, numbered: bool = False) -> str:
-    """Return thumbnails with names.
-
-    Parameters
-    ----------
-    pictures : sequence of (str, str)
-        A data URL and a name of each.
-    numbered : bool
-        Whether they are called "Style 1", "Style 2", ….
-    """
+    """Return thumbnails with names."""
     items = "".join(
         f'<li><img src="{url}" alt="{html.escape(name)}"><span>'
         f"{f'<b>{number}</b> ' if numbered else ''}{html.escape(name)}</span></li>"
@@ -43,20 +35,7 @@ def cards(pictures: Sequence[tuple[str, str]], *, numbered: bool = False) -> str
 def regions_panel(
     regions: Regions, picture: str, colors: Mapping[str, str], styles: Sequence[str], choices: Choices
 ) -> str:
-    """Return the editor: the picture under its regions, the legend with a style for each, the brush.
-
-    Parameters
-    ----------
-    regions : Regions
-    picture : str
-        The content as a data URL.
-    colors : mapping of str to str
-        Label to "#rrggbb".
-    styles : sequence of str
-        Names of the style pictures.
-    choices : mapping of str to int
-        Label to the number of its style, or `KEEP`; labels that aren't there are offered for painting.
-    """
+    """Return the editor: the picture under its regions, the legend with a style for each, the brush."""
     height, width = regions.label_map.shape
     rows = "".join(
         _row(index, label, colors[label], regions.shares[label], styles, choices.get(label))

@@ -50,20 +50,7 @@ required></label> <button>Open</button></form></body></html>"""
 
 
 class Guard:
-    """ASGI middleware around the whole server.
-
-    Parameters
-    ----------
-    app : ASGI application
-    hosts : container of str, or None
-        The names under which the server may be asked; None: any.
-    token : str or None
-        What everybody must know; it comes as a bearer, as a cookie, or once as ``?token=`` that becomes a cookie.
-    upload : int
-        Bytes of an uploaded file.
-    uploaded : callable
-        Tells of a path whether it is that of an upload.
-    """
+    """ASGI middleware around the whole server."""
 
     def __init__(
         self,
@@ -155,14 +142,7 @@ class Guard:
 
 
 def names_only(data: Any, uploaded: Callable[[str], bool]) -> bool:
-    """Whether all files that a request names, however deep, are uploads.
-
-    Parameters
-    ----------
-    data : JSON
-    uploaded : callable
-        Tells of a path whether it is that of an upload.
-    """
+    """Whether all files that a request names, however deep, are uploads."""
     if isinstance(data, dict):
         path = data.get("path")
         if path is not None and not (isinstance(path, str) and uploaded(path)):

@@ -68,15 +68,7 @@ class Job:
         self._abandoned = self._abandoned or abandoned
 
     def hear(self, event: Event) -> None:
-        """Receive the events of the run.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            Where the run shall end. Once its last iteration is done it is let through to its result.
-        Abandoned
-            Where nobody waits for its result.
-        """
+        """Receive the events of the run."""
         if isinstance(event, Step):
             self.step, self.text = event, ""
         elif isinstance(event, Snapshot):
@@ -118,13 +110,7 @@ class Job:
 
 
 class JobQueue:
-    """Runs jobs one after the other in a thread of its own.
-
-    Parameters
-    ----------
-    most : int
-        How many may wait.
-    """
+    """Runs jobs one after the other in a thread of its own."""
 
     def __init__(self, most: int = 100) -> None:
         self.most = most
@@ -136,13 +122,7 @@ class JobQueue:
         self._thread.start()
 
     def submit(self, work: Callable[[Callback], Any]) -> Job:
-        """Add a job at the end.
-
-        Raises
-        ------
-        UsageError
-            If too many wait already, or the queue is closed.
-        """
+        """Add a job at the end."""
         with self._changed:
             if self._closed:
                 raise UsageError("the server is stopping: start it again")

@@ -35,13 +35,7 @@ _LONGEST = 40  # characters of a number
 
 
 def option_inputs(most: int) -> list[gr.components.Component]:
-    """Make the inputs, inside the layout that is open: the first three in sight, the rest folded away.
-
-    Parameters
-    ----------
-    most : int
-        The longest side of a result.
-    """
+    """Make the inputs, inside the layout that is open: the first three in sight, the rest folded away."""
     sizes = [(f"{name}, {size} px", size) for size, name in _SIZES.items() if size <= most] or [(f"{most} px", most)]
     inputs: list[gr.components.Component] = [
         gr.Radio(_MODES, value="artistic", label="Mode", elem_id="mode"),
@@ -64,18 +58,7 @@ def _input(name: str) -> gr.components.Component:
 
 
 def config_options(values: Sequence[Any]) -> dict[str, Any]:
-    """Return the options that the inputs give; what was left empty keeps its default.
-
-    Parameters
-    ----------
-    values : sequence
-        In the order of `OPTIONS`.
-
-    Raises
-    ------
-    UsageError
-        If they are not as many, or one is of another kind than its option's.
-    """
+    """Return the options that the inputs give; what was left empty keeps its default."""
     if len(values) != len(OPTIONS):
         raise UsageError("the page and the server don't agree on the options: load the page again")
     options: dict[str, Any] = {}

@@ -30,14 +30,7 @@ _HEAD = f"""<header class="ps-head"><h1>photostyle</h1>
 
 
 def build_page(service: Service, samples: Sequence[Sample] | None = None) -> gr.Blocks:
-    """Build the page.
-
-    Parameters
-    ----------
-    service : Service
-    samples : sequence of Sample, optional
-        By default those of the repository, if it is there.
-    """
+    """Build the page."""
     samples = find_samples() if samples is None else samples
     events = Events(service)
     page: gr.Blocks = gr.Blocks(title="photostyle", analytics_enabled=False)

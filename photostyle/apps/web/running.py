@@ -100,13 +100,7 @@ def choices_of(session: Session) -> dict[str, int]:
 
 
 def inputs_of(session: Session, config: TransferConfig, *, use_regions: bool) -> Inputs:
-    """Gather what a run needs.
-
-    Raises
-    ------
-    UsageError
-        If a picture is missing, or every region is to stay as it is.
-    """
+    """Gather what a run needs."""
     if session.content is None:
         raise UsageError("there is no content picture yet: choose the picture that shall be painted anew")
     if not session.styles:

@@ -56,13 +56,7 @@ _SAMPLES: tuple[tuple[str, tuple[str, ...], str, dict[str, int]], ...] = (
 
 
 def find_samples(folder: Path | None = None) -> list[Sample]:
-    """Return the samples whose pictures are there; an installed wheel has none.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        By default ``samples`` beside the package.
-    """
+    """Return the samples whose pictures are there; an installed wheel has none."""
     folder = folder or Path(__file__).resolve().parents[3] / "samples"
     found = []
     for title, files, mode, choices in _SAMPLES:

@@ -30,13 +30,7 @@ _GRACE = 2  # seconds for answers that are on their way when the server stops
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take a port, before anything is loaded.
-
-    Raises
-    ------
-    UsageError
-        If it is in use, may not be used, or the host is no address of this machine.
-    """
+    """Take a port, before anything is loaded."""
     found = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -57,16 +51,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def make_app(service: Service, *, token: str | None, hosts: tuple[str, ...] | None) -> ASGIApp:
-    """Put the page together.
-
-    Parameters
-    ----------
-    service : Service
-    token : str or None
-        What everybody who asks must know.
-    hosts : tuple of str, or None
-        The names by which the server may be asked; None: any.
-    """
+    """Put the page together."""
     os.environ["GRADIO_TEMP_DIR"] = str(service.sessions.inbox)  # where gradio puts uploads; it reads this each time
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)  # its statistics of the queue are shown to nobody
     os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"

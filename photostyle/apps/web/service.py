@@ -35,16 +35,7 @@ _NAME_LENGTH = 40
 
 
 class Service:
-    """All that the tabs share: the queue of the device, the segmenter, the limits.
-
-    Parameters
-    ----------
-    config : TransferConfig
-        The options that no tab changes: device, weights, layers, ….
-    limits : Limits, optional
-    segmenter : Segmenter, optional
-        By default that of the config; it is loaded once.
-    """
+    """All that the tabs share: the queue of the device, the segmenter, the limits."""
 
     def __init__(
         self, config: TransferConfig, limits: Limits | None = None, segmenter: Segmenter | None = None
@@ -55,13 +46,7 @@ class Service:
         self.segmenter = segmenter or Segmenter(config.segmenter, offline=config.offline)
 
     def warm_up(self) -> None:
-        """Load the segmenter, so that the first visitor doesn't wait for it.
-
-        Raises
-        ------
-        PhotostyleError
-            If it can't be had.
-        """
+        """Load the segmenter, so that the first visitor doesn't wait for it."""
         _ = self.segmenter.network
 
     def close(self) -> None:
@@ -78,13 +63,7 @@ class Service:
             return False
 
     def take_content(self, session: Session, source: Path, name: str) -> None:
-        """Take a content picture in, and find its regions.
-
-        Raises
-        ------
-        ImageError
-            If it is none that photostyle reads; what was there before stays.
-        """
+        """Take a content picture in, and find its regions."""
         name = shown_name(name)
         before = session.content
         session.content = store_picture(source, name, session.new_path("content", ".png"), "content", self.limits)
@@ -94,13 +73,7 @@ class Service:
         session.regions = find_regions(session, self.segmenter)
 
     def take_style(self, session: Session, source: Path, name: str) -> None:
-        """Take one more style picture in.
-
-        Raises
-        ------
-        ImageError
-            If it is none that photostyle reads, or there are too many.
-        """
+        """Take one more style picture in."""
         name = shown_name(name)
         if len(session.styles) >= self.limits.styles:
             raise ImageError(f"style picture {name}: is one too many, since {self.limits.styles} are the most allowed")
@@ -123,13 +96,7 @@ class Service:
         session.choices = dict(sample.choices)
 
     def take_edits(self, session: Session, text: str | None) -> None:
-        """Keep what was painted and chosen on the page.
-
-        Raises
-        ------
-        RegionError
-            If it can't be read.
-        """
+        """Keep what was painted and chosen on the page."""
         if session.regions is None:
             return
         regions = session.regions
@@ -148,13 +115,7 @@ class Service:
         return data_url(read_picture(path).rgb, side)
 
     def start(self, session: Session, options: dict[str, Any], *, use_regions: bool, compare: bool = False) -> Job:
-        """Queue a run, or a comparison.
-
-        Raises
-        ------
-        UsageError
-            If something is missing or wrong, or a run of this tab waits or runs already.
-        """
+        """Queue a run, or a comparison."""
         if session.busy:
             raise UsageError("a run of this page isn't over yet: wait for it, or cancel it")
         config = TransferConfig(**{**vars(self.config), **options})

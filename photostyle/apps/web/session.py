@@ -167,25 +167,7 @@ class Session:
 
 
 def store_picture(source: Path, name: str, target: Path, role: str, limits: Limits) -> Stored:
-    """Decode a picture and keep it, upright, in sRGB, no larger than a result may be, without EXIF.
-
-    Parameters
-    ----------
-    source : Path
-        What was uploaded, or a sample.
-    name : str
-        What people call it, for messages.
-    target : Path
-        Ends in .png.
-    role : str
-        "content" or "style".
-    limits : Limits
-
-    Raises
-    ------
-    ImageError
-        If it is too large, or no picture that photostyle reads.
-    """
+    """Decode a picture and keep it, upright, in sRGB, no larger than a result may be, without EXIF."""
     try:
         if source.stat().st_size > limits.upload:
             raise ImageError(

@@ -19,14 +19,7 @@ GONE = "this page was away for too long, and its pictures are removed"
 
 
 class Sessions:
-    """All tabs, by the name that the page gives itself.
-
-    Parameters
-    ----------
-    limits : Limits
-    on_close : callable
-        Called with each session that ends, before its folder is removed.
-    """
+    """All tabs, by the name that the page gives itself."""
 
     def __init__(self, limits: Limits, on_close: Callable[[Session], None] = lambda _session: None) -> None:
         self.limits, self.on_close = limits, on_close
@@ -41,13 +34,7 @@ class Sessions:
         threading.Thread(target=self._sweep_often, name="photostyle-sweep", daemon=True).start()
 
     def get(self, name: str | None) -> Session:
-        """Return a tab's session; a new one if it has none.
-
-        Raises
-        ------
-        UsageError
-            If the tab gives no name, was closed, or there are too many.
-        """
+        """Return a tab's session; a new one if it has none."""
         if not name:
             raise UsageError("the request names no session: open the page in a browser")
         with self._lock:
@@ -93,18 +80,7 @@ class Sessions:
                 _hear_of(session)
 
     def resume(self, before: str, name: str | None) -> Session | None:
-        """Give all that a tab had to the name under which its page was loaded again.
-
-        Returns
-        -------
-        Session or None
-            None if it had nothing, or begins anew already.
-
-        Raises
-        ------
-        UsageError
-            If what it had is removed.
-        """
+        """Give all that a tab had to the name under which its page was loaded again."""
         with self._lock:
             if before in self._gone:
                 raise UsageError(f"{GONE}: choose them again")

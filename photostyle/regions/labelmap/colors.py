@@ -21,27 +21,7 @@ _LEAST_FLAT = 0.3  # of the pixels that have a label's colour; a map of narrow r
 
 
 def decode_colors(rgb: NDArray[np.uint8], *, name: str) -> tuple[Labels, list[tuple[int, int, int]]]:
-    """Decode a colour map.
-
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (H, W, 3)
-        The map; flat colours, with or without blurred borders or moderate noise.
-    name : str
-        The map's name for messages.
-
-    Returns
-    -------
-    index : ndarray of uint8, shape (H, W)
-        For each pixel the number of its label; each of 0…K−1 occurs.
-    palette : list of (red, green, blue)
-        The K colours of the labels, each different, in ascending order.
-
-    Raises
-    ------
-    RegionError
-        If the picture has more than 64 labels, or hardly any flat colours.
-    """
+    """Decode a colour map."""
     parts = rgb.astype(np.int32)
     codes: Codes = (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
     del parts

@@ -32,19 +32,7 @@ _KEYS = 'an index ("3"), a colour ("#0000ff") or a common colour ("blue")'
 
 
 class Legend:
-    """Names for indices and colours.
-
-    Parameters
-    ----------
-    indices : dict of int to str, optional
-        Names of the entries of an indexed map, or of the levels of a grey one.
-    colors : dict of (red, green, blue) to str, optional
-        Names of colours.
-    path : Path, optional
-        The legend's file, for messages.
-    complete : bool
-        Whether it names all that the map may hold: the legend of an automatic segmentation does.
-    """
+    """Names for indices and colours."""
 
     def __init__(
         self,
@@ -60,28 +48,7 @@ class Legend:
         self.complete = complete
 
     def names(self, own: Sequence[str], indices: Sequence[int | None], colors: Sequence[Color]) -> list[str]:
-        """Name the labels of a map.
-
-        Parameters
-        ----------
-        own : sequence of str
-            What each label is called without a legend.
-        indices : sequence of int or None
-            The label's index or grey level; None in a colour map.
-        colors : sequence of (red, green, blue)
-            The label's colour.
-
-        Returns
-        -------
-        list of str
-            One name each. An entry by index goes before one by colour, unless the legend knows the label's colour
-            by another name: then a paint program has given the palette a new order.
-
-        Raises
-        ------
-        RegionError
-            If the legend has entries by index alone but the map is in colour, or is complete and lacks a label.
-        """
+        """Name the labels of a map."""
         if self.indices and not self.colors and all(index is None for index in indices):
             raise RegionError(
                 f"legend {self.path} names labels by index, but the map is in colour: use keys like "
@@ -120,19 +87,7 @@ def own_names(colors: Sequence[Color]) -> list[str] | None:
 
 
 def color_names(colors: Sequence[Color]) -> list[str]:
-    """Names of the colours of one map, all different.
-
-    Parameters
-    ----------
-    colors : sequence of (red, green, blue)
-        Different colours, levels 0…255.
-
-    Returns
-    -------
-    list of str
-        One of :data:`COMMON_COLORS` for the colour that comes nearest to it, at most eight levels away in
-        each channel; "#rrggbb" for all others.
-    """
+    """Names of the colours of one map, all different."""
     names = {color: name for name, color in COMMON_COLORS.items()}
     targets = _nearest_only(colors, list(names))
     return [
@@ -148,21 +103,6 @@ def read_legend(map_path: Path) -> Legend:
     the "color" of an index; either may stand alone or under "labels". The legend of an automatic
     segmentation (it has a "segmenter") is complete. A map without a legend that has only colours of
     :data:`photostyle.regions.labelmap.label_colors.LABEL_COLORS` is named by these.
-
-    Parameters
-    ----------
-    map_path : Path
-        The map; the legend of ``map.png`` is ``map.json``.
-
-    Returns
-    -------
-    Legend
-        Empty if there is no such file.
-
-    Raises
-    ------
-    RegionError
-        If the file can't be read, is no JSON, or has a key or a value of another form.
     """
     path = map_path.with_suffix(".json")
     if not path.is_file():

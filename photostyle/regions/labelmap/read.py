@@ -41,31 +41,7 @@ _Path = str | os.PathLike[str]
 
 
 def read_label_map(source: _Path, *, size: tuple[int, int], picture: str) -> LabelMasks:
-    """Read the regions of a picture.
-
-    Parameters
-    ----------
-    source : path
-        A label map, or a folder with one grey soft mask for each label (``sky.png``). In an indexed map
-        an index is a label; in any other a colour is, and blurred borders or moderate noise don't matter.
-        Labels are named by the legend beside the map (``map.json`` for ``map.png``), else by their index
-        ("3") or colour ("blue", "#a1b2c3").
-    size : tuple of int
-        (width, height) of the picture. A map of another size is scaled if the aspect ratios agree
-        within 1 %.
-    picture : str
-        The picture's name for messages.
-
-    Returns
-    -------
-    LabelMasks
-        Hard masks, by area average where the map was scaled; or the soft masks of the folder.
-
-    Raises
-    ------
-    RegionError
-        If a file can't be read, doesn't fit the picture, is no label map, or its legend is wrong.
-    """
+    """Read the regions of a picture."""
     path = Path(source)
     if path.is_dir():
         return _read_folder(path, size, picture)
@@ -85,30 +61,7 @@ def read_label_map(source: _Path, *, size: tuple[int, int], picture: str) -> Lab
 
 
 def read_soft_masks(files: Mapping[str, _Path], *, size: tuple[int, int], picture: str) -> LabelMasks:
-    """Read one grey soft mask for each label.
-
-    Parameters
-    ----------
-    files : mapping of str to path
-        Label to file: black is outside, white inside; 8 or 16 bits.
-    size : tuple of int
-        (width, height) of the picture; masks of other sizes are scaled if the aspect ratios agree
-        within 1 %.
-    picture : str
-        The picture's name for messages.
-
-    Returns
-    -------
-    LabelMasks
-        Where the masks sum to more than one they are divided by their sum; where to less, the remainder is
-        the label "rest", unless it is under 0.1 % of the picture.
-
-    Raises
-    ------
-    RegionError
-        If there are no or more than 64 files, or one can't be read, is in colour, is all black or doesn't
-        fit the picture.
-    """
+    """Read one grey soft mask for each label."""
     if not files:
         raise RegionError(f"no masks were given for {picture}: give one file for each label")
     if len(files) > MOST_LABELS:

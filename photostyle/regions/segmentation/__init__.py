@@ -117,13 +117,7 @@ class Segmenter:
         return self.network.labels
 
     def probabilities(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give what the network says of a picture, shape (K, h, w) on its own grid, from the cache where it is there.
-
-        Parameters
-        ----------
-        rgb : ndarray of float32, shape (H, W, 3)
-            sRGB in [0, 1].
-        """
+        """Give what the network says of a picture, shape (K, h, w) on its own grid, from the cache where it can."""
         key = cache.cache_key(rgb, self.identity)
         found = cache.load(key)
         if found is None:
@@ -133,25 +127,7 @@ class Segmenter:
         return shares
 
     def __call__(self, picture: Picture) -> Segmentation:
-        """Segment a picture.
-
-        Parameters
-        ----------
-        picture : Picture
-
-        Returns
-        -------
-        Segmentation
-
-        Raises
-        ------
-        UsageError
-            If there is no segmenter of this name.
-        WeightsError
-            If the network's weights are missing, altered or of the wrong kind.
-        MemoryLimitError
-            If the masks are too large.
-        """
+        """Segment a picture."""
         flat = bool(np.ptp(picture.rgb, axis=(0, 1)).max() < _FLAT)
         probabilities, labels = self.probabilities(picture.rgb), self.labels
         present = [int(i) for i in np.unique(probabilities.argmax(0))]  # the others would only be noise in the masks

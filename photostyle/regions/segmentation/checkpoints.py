@@ -38,20 +38,7 @@ _SAVE = "save it with smp's model.save_pretrained(FOLDER), which writes config.j
 
 
 def identify(name: str) -> str:
-    """Give what a segmenter is known by without loading it: changes whenever its weights, table or size may have.
-
-    Parameters
-    ----------
-    name : str
-        A row of the registry, or a path.
-
-    Raises
-    ------
-    UsageError
-        If the registry has no such row and there is no such file.
-    WeightsError
-        If a file can't be read.
-    """
+    """Give what a segmenter is known by without loading it: changes whenever its weights, table or size may have."""
     path = _path_of(name)
     parts: tuple[object, ...]
     if path is None:
@@ -64,31 +51,7 @@ def identify(name: str) -> str:
 
 
 def load_network(name: str, *, offline: bool = False, callback: Callback = ignore) -> Network:
-    """Load a segmenter.
-
-    Parameters
-    ----------
-    name : str
-        A row of the registry ("outdoor", "ade20k"), or the path of a checkpoint: a folder that smp's
-        ``save_pretrained`` wrote, with a ``labels.toml`` beside, or a .safetensors file with the metadata
-        ``architecture``, ``encoder``, ``labels`` (a JSON list), ``preprocessing`` and ``longest``.
-    offline : bool
-        Never touch the network; ``PHOTOSTYLE_OFFLINE=1`` does the same.
-    callback : callable
-        Receives a `Message` before a wait.
-
-    Returns
-    -------
-    Network
-        In evaluation mode, on the CPU.
-
-    Raises
-    ------
-    UsageError
-        If there is no segmenter of this name.
-    WeightsError
-        If its weights are missing, altered, of the wrong kind, or can't be fetched.
-    """
+    """Load a segmenter."""
     path = _path_of(name)
     if path is None:
         entry = segmenter_entry(name)

@@ -141,13 +141,7 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def read_label_table(path: Path) -> LabelTable:
-    """Read a table: ``labels = [...]`` and ``[classes]``, each class in the network's order = its label.
-
-    Raises
-    ------
-    WeightsError
-        If the file can't be read, or a class has a label that ``labels`` doesn't list.
-    """
+    """Read a table: ``labels = [...]`` and ``[classes]``, each class in the network's order = its label."""
     document = read_table(path)
     labels, classes = document.get("labels"), document.get("classes")
     return _table(path.name, labels, classes.items() if isinstance(classes, dict) else None)

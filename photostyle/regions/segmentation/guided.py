@@ -27,18 +27,7 @@ _Masks = NDArray[np.float32]
 
 
 def upsample(probabilities: _Masks, size: tuple[int, int]) -> _Masks:
-    """Enlarge probabilities without looking at the picture: bilinear, for comparison and as a first step.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float32, shape (K, h, w)
-    size : tuple of int
-        (width, height).
-
-    Returns
-    -------
-    ndarray of float32, shape (K, height, width)
-    """
+    """Enlarge probabilities without looking at the picture: bilinear, for comparison and as a first step."""
     return np.stack([cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR) for mask in probabilities])
 
 
@@ -50,18 +39,6 @@ def refine(probabilities: _Masks, rgb: NDArray[np.float32]) -> _Masks:
     20 % something else. After it, values are clipped to [0, 1], squared, so that what is half certain in a wide band
     keeps to its edge, and divided by their sum. These numbers were chosen by the boundary F-score on the validation
     scenes.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float32, shape (K, h, w)
-        They sum to one.
-    rgb : ndarray of float32, shape (H, W, 3)
-        The picture, sRGB in [0, 1].
-
-    Returns
-    -------
-    ndarray of float32, shape (K, H, W)
-        Soft masks that sum to one.
     """
     height, width = rgb.shape[:2]
     size = (width, height) if max(width, height) <= _FIT_SIDE else fit_longest_side((width, height), _FIT_SIDE)

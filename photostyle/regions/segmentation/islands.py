@@ -17,13 +17,6 @@ def merge_islands(masks: NDArray[np.float32], *, minimum: float = 0.001) -> None
     part, so that what is left of a twig or a pole counts together. Where it is
     smaller than ``minimum`` of the picture, its label's probability goes to the label that has the longest border with
     it; islands that only touch islands go with them in a further pass.
-
-    Parameters
-    ----------
-    masks : ndarray of float32, shape (K, H, W)
-        Soft masks that sum to one; changed, and still so.
-    minimum : float
-        The smallest share of the picture, in [0, 1], that may stand alone.
     """
     least = minimum * masks[0].size
     hard = masks.argmax(0).astype(np.uint8)

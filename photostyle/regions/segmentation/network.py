@@ -55,21 +55,6 @@ class Network:
 
         The smaller size, 5/7 of the larger, sees more of the scene at once: on the validation scenes it makes no
         difference, but paintings and wide views come out better.
-
-        Parameters
-        ----------
-        rgb : ndarray of float32, shape (H, W, 3)
-            sRGB in [0, 1].
-
-        Returns
-        -------
-        ndarray of float32, shape (K, h, w)
-            Probabilities on the network's grid, at most `longest` on a side; over the labels they sum to one.
-
-        Raises
-        ------
-        WeightsError
-            If the network gives numbers that are not finite, or of another shape than its table says.
         """
         with torch.inference_mode():
             large = self._mirrored(self._input(rgb, self.longest))
@@ -119,19 +104,7 @@ class Network:
 
 
 def build_model(architecture: str, encoder: str, classes: int) -> nn.Module:
-    """Build an smp network without weights.
-
-    Parameters
-    ----------
-    architecture, encoder : str
-        As segmentation-models-pytorch calls them: "FPN", "timm-tf_efficientnet_lite2".
-    classes : int
-
-    Raises
-    ------
-    WeightsError
-        If smp knows no such architecture or encoder.
-    """
+    """Build an smp network without weights."""
     if ":" in encoder:  # timm would fetch it from a hub
         raise WeightsError(f"the encoder {encoder!r} names a place, but only encoders that smp brings are allowed")
     import segmentation_models_pytorch as smp  # takes seconds, and a cached picture needs none of it

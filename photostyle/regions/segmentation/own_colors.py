@@ -24,18 +24,6 @@ def weigh_by_colour(probabilities: NDArray[np.float32], rgb: NDArray[np.float32]
 
     p'_k(x) ∝ p_k(x) · (h_k(c) / mean_j h_j(c))^w at a pixel x of colour c, where h_k is the smoothed, normalised
     histogram of the colours of label k in Lab, each pixel counted by its squared, normalised probability.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float32, shape (K, h, w)
-        They sum to one.
-    rgb : ndarray of float32, shape (H, W, 3)
-        The picture, sRGB in [0, 1].
-
-    Returns
-    -------
-    ndarray of float32, shape (K, h, w)
-        They sum to one. A single label comes back as it is.
     """
     count, height, width = probabilities.shape
     lab = cv2.cvtColor(resize(rgb, (width, height)), cv2.COLOR_RGB2LAB)

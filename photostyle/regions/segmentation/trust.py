@@ -39,20 +39,6 @@ def judge(probabilities: NDArray[np.float32], masks: LabelMasks, labels: Sequenc
 
     It is doubted where the network itself is unsure, and, if it knows the labels of outdoor scenes, where little of
     the picture is scene: a portrait, a still life, a room. A picture of a single colour shows nothing at all.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float32, shape (K, h, w)
-        Of the network.
-    masks : LabelMasks
-        What became of them.
-    labels : sequence of K str
-    flat : bool
-        Whether the picture has a single colour.
-
-    Returns
-    -------
-    Trust
     """
     best, winner = probabilities.max(0), probabilities.argmax(0)
     confidence = float(best.mean())
