@@ -2,7 +2,12 @@
 
 ::
 
-    read the pictures → find their regions → match them → load the backbone → solve → finish → record
+    prepare   read the pictures → find their regions → match them → load the backbone
+    solve     for each stage of the schedule: objective_at(stage) → optimise
+    finish    paint at the final size → colours, contrast, kept regions → record
+
+The maths is three hops away: :func:`photostyle.objective.build.objective_at` →
+:func:`photostyle.objective.encoding.encoder` → :func:`photostyle.objective.gram.masked_grams`.
 """
 
 from __future__ import annotations
@@ -10,35 +15,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.colors.luminance import grey, recombine
 from photostyle.errors import Interrupted, StoppedError, UsageError
-from photostyle.field.space import paint
-from photostyle.filters.local_affine import lift, smoothing_radius
-from photostyle.finish.contrast import auto_contrast
-from photostyle.finish.deband import deband
-from photostyle.finish.denoise import denoised
+from photostyle.finish.result import as_finished, finished, whole_way
 from photostyle.images import resize, write_picture
+from photostyle.objective.build import Problem, objective_at
 from photostyle.options.config import TransferConfig
 from photostyle.preparation import PictureSource, Prepared, prepare
-from photostyle.progress import Callback, Event, Message, Rows, Snapshot, ignore
+from photostyle.progress import Callback, Message, ignore
 from photostyle.record import fingerprint, run_record
-from photostyle.regions.labels import LabelMasks, area_average
+from photostyle.regions.labels import LabelMasks
 from photostyle.regions.source import ContentMask, StyleMask
-from photostyle.solvers.estimate import announcement
+from photostyle.solvers.estimate import announcement, tiled_choices
 from photostyle.solvers.run import Checkpoint, Solution, solve
-from photostyle.solvers.schedule import plan
+from photostyle.solvers.schedule import Stage, plan
+from photostyle.solvers.start import Source
 from photostyle.solvers.torch_state import own_torch_state
-
-_KEEP_BLUR = 0.003  # of the longest side: how wide the border of a kept region is blended
 
 
 @dataclass(frozen=True)
@@ -161,11 +161,12 @@ def run_prepared(
         place = Checkpoint(Path(checkpoint), fingerprint(prepared), resume)
     elif resume:
         raise UsageError("resume needs the path of a checkpoint")
-    stages = plan(prepared.config, prepared.solve_size)
-    if prepared.config.solver == "pixels":
-        for note in announcement(prepared.problem, stages, prepared.config, prepared.size):
+    config, problem = prepared.config, prepared.problem
+    stages = plan(config, prepared.solve_size)
+    if config.solver == "pixels":
+        for note in announcement(problem, stages, config, prepared.size):
             callback(Message(note))
-    solution = solve(prepared.problem, stages, whole_way(prepared.config), _as_finished(prepared, callback), place)
+    solution = solve_problem(problem, stages, whole_way(config), as_finished(prepared, callback), place)
     try:
         result = _finish(prepared, solution, began, callback)
     except KeyboardInterrupt:
@@ -179,6 +180,27 @@ def run_prepared(
     return result
 
 
+def solve_problem(
+    problem: Problem,
+    stages: Sequence[Stage],
+    config: TransferConfig,
+    callback: Callback,
+    checkpoint: Checkpoint | None = None,
+) -> Solution:
+    """Hand the solver what it needs of a problem: the objective of each stage, and what to start from.
+
+    Parameters and errors are those of :func:`photostyle.solvers.run.solve`.
+    """
+    return solve(
+        stages,
+        partial(objective_at, problem),
+        Source(problem.content, problem.styles[0], config, problem.device, problem.space),
+        callback,
+        tilings=lambda stage: tiled_choices(problem.backbone, stage, config, problem.device),
+        checkpoint=checkpoint,
+    )
+
+
 def _finish(prepared: Prepared, solution: Solution, began: float, callback: Callback) -> Result | None:
     """Carry what was optimised to its final size and put it together with the rest."""
     if solution.image is None and solution.field is None:
@@ -190,90 +212,3 @@ def _finish(prepared: Prepared, solution: Solution, began: float, callback: Call
     masks = prepared.masks if len(prepared.masks.labels) > 1 else None
     exif = None if prepared.config.strip_metadata else content.exif
     return Result(rgb, alpha, record, content.bit_depth, exif, masks)
-
-
-def finished(prepared: Prepared, solution: Solution, callback: Callback = ignore) -> NDArray[np.float32]:
-    """Carry what was optimised to its final size, with colours, contrast and kept regions as the options say."""
-    config = prepared.config
-    large = resize(prepared.content.rgb, prepared.size)
-    rgb = _clean(prepared, solution, large, callback)
-    if config.preserve_color == "luminance":
-        rgb = recombine(rgb, large)
-    if config.auto_contrast:
-        rgb = auto_contrast(rgb)
-    return _keep(prepared, rgb, large)
-
-
-def _clean(
-    prepared: Prepared, solution: Solution, content: NDArray[np.float32], callback: Callback
-) -> NDArray[np.float32]:
-    """Return what was optimised, without its noise, at its final size.
-
-    What is enlarged is denoised before: enlarged noise is coarser than what denoising looks for.
-    """
-    config = prepared.config
-
-    def clean(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-        return denoised(rgb, config.denoise, config.denoise_strength, lambda done, total: callback(Rows(done, total)))
-
-    if solution.field is None and not config.smoothing:
-        assert solution.image is not None
-        return resize(clean(solution.image), prepared.size, wraps=config.tiles)
-    rgb = solution.image if solution.field is None else _apply(prepared, solution.field, content, callback)
-    assert rgb is not None
-    if config.smoothing:
-        small = prepared.problem.content
-        target = resize(rgb, (small.shape[1], small.shape[0]))
-        guide = grey(content) if config.preserve_color == "luminance" else content
-        rgb = np.clip(lift(target, small, guide, smoothing_radius(small.shape), config.smoothing), 0, 1)
-    return clean(rgb)
-
-
-def whole_way(config: TransferConfig) -> TransferConfig:
-    """Return the options with which a field is solved: all the way, since ``strength`` acts on the finished field."""
-    return config if config.solver == "pixels" else replace(config, strength=1.0)
-
-
-def _as_finished(prepared: Prepared, callback: Callback) -> Callback:
-    """Return a callback that sees snapshots as far from the content, and as coloured, as the result will be."""
-    config = prepared.config
-    luminance = config.preserve_color == "luminance"
-    if not luminance and whole_way(config) == config:
-        return callback
-
-    def finished_snapshot(event: Event) -> Any:
-        if isinstance(event, Snapshot):
-            content = resize(prepared.content.rgb, (event.image.shape[1], event.image.shape[0]))
-            image = _part_way(config, content, event.image)
-            event = replace(event, image=recombine(image, content) if luminance else image)
-        return callback(event)
-
-    return finished_snapshot
-
-
-def _part_way(config: TransferConfig, content: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what the field I + s (A - I) makes of a content, where A makes ``rgb``; pixels went so far already."""
-    return rgb if whole_way(config) == config else content + np.float32(config.strength) * (rgb - content)
-
-
-def _apply(
-    prepared: Prepared, field: NDArray[np.float32], content: NDArray[np.float32], callback: Callback
-) -> NDArray[np.float32]:
-    """Apply an affine field to the content at its final size."""
-    if prepared.config.deband and prepared.content.bit_depth == 8:
-        content = deband(content)
-    assert prepared.problem.space is not None
-    rgb = paint(field, prepared.problem.space, content, lambda done, total: callback(Rows(done, total)))
-    return _part_way(prepared.config, content, rgb)
-
-
-def _keep(prepared: Prepared, rgb: NDArray[np.float32], content: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Put the content back into the regions that stay as they are, with a soft border."""
-    masks, keep = prepared.masks, prepared.config.keep
-    if not keep:
-        return rgb
-    mask = masks.masks[[label in keep for label in masks.labels]].sum(0)
-    mask = area_average(np.clip((mask - 0.25) / 0.5, 0, 1), prepared.size)  # three quarters certain is all of it
-    mask = cv2.GaussianBlur(mask, (0, 0), max(1.0, _KEEP_BLUR * max(mask.shape)))[..., None]
-    blended: NDArray[np.float32] = np.clip(rgb + mask * (content - rgb), 0, 1)
-    return blended

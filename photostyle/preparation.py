@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from photostyle.colors.grade import maps_of_looks
+from photostyle.colors.grade import Look, maps_of_looks
 from photostyle.colors.preserve import colors_of_content
 from photostyle.colors.style_contrast import within_contrast
 from photostyle.errors import ImageError, UsageError
@@ -21,19 +21,19 @@ from photostyle.field.space import field_space
 from photostyle.images import Picture, fit_longest_side, read_picture, resize
 from photostyle.images.exif import tells_place
 from photostyle.images.margins import inside_margins
-from photostyle.networks import Padding, computes_half
+from photostyle.networks import Backbone, Padding, computes_half
 from photostyle.networks.shared import ModelCache
+from photostyle.objective.build import Problem
 from photostyle.options.checks import weights_by_label
 from photostyle.options.config import TransferConfig, resolve
 from photostyle.options.values import pairs
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.automatic import Segment
 from photostyle.regions.labels import LabelMasks
-from photostyle.regions.match import Wishes, match_labels
+from photostyle.regions.match import Assignment, Wishes, match_labels
 from photostyle.regions.source import ContentMask, RegionSet, StyleMask, read_regions
 from photostyle.regions.tiny import TINY
 from photostyle.solvers.estimate import check_memory
-from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import field_size, plan, tile_size
 from photostyle.solvers.torch_state import own_torch_state
 
@@ -104,7 +104,55 @@ def prepare(
     models = models or ModelCache()
     config = resolve(with_options(config or TransferConfig(), options))
     device = _device(config.device)
-    mapping = dict(map or {})
+    picture, styles, plain, labels = _read(content, style, map or {}, config)
+    size, solve_size = result_sizes(picture, config)
+    fitted = tile_size(size) if config.tiles else size
+    solve_size = tile_size(solve_size) if config.tiles else solve_size
+    longest = max(MIN_SIDE, round(max(solve_size) * config.style_scale))
+    for each in styles:
+        check_side(each, fit_longest_side(each.size, longest))
+    regions = read_regions(
+        picture,
+        styles,
+        regions=config.regions,
+        content_mask=content_mask,
+        style_mask=style_mask,
+        mapped=len(labels),
+        photo=config.mode == "photo" and config.solver != "grade",  # which needs none
+        **_finders(segment, models, config, callback),
+        named=bool(config.match or config.keep or config.region_weights),
+        strict=config.strict_labels,
+        tiny=tiny,
+    )
+    if config.mode == "artistic":  # a scan's bright edge would be painted around the result
+        styles, regions = _inside_margins(styles, regions)
+    notes = _notes(picture, styles, regions, config, size, fitted)
+    for note in notes:
+        callback(Message(note))
+    assignments, decisions = _matched(regions, config, plain, labels)
+    for note in decisions:
+        callback(Message(note))
+    backbone = _network(config, models, device, callback)
+    if config.solver == "pixels":
+        check_memory(backbone, device, plan(config, solve_size), config, fitted)
+    if config.preserve_color != "none":
+        callback(Message("matching the colours of the style to the content's", "wait"))
+    problem = _problem(picture, styles, regions, assignments, backbone, config, size, solve_size, longest, device)
+    if config.solver == "grade":
+        problem = _graded(problem, picture, models.look(offline=config.offline, callback=callback))
+    took = time.monotonic() - began
+    return Prepared(
+        problem, picture, regions.content, tuple(styles), config, fitted, solve_size, (*notes, *decisions), took
+    )
+
+
+def _read(
+    content: PictureSource,
+    style: PictureSource | Sequence[PictureSource],
+    mapping: Mapping[str, PictureSource],
+    config: TransferConfig,
+) -> tuple[Picture, list[Picture], int, tuple[str, ...]]:
+    """Return the content, all styles, how many of them are no region's own, and the labels of the others."""
     plain: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
     if not plain and not mapping:
         raise UsageError("no style was given: name a STYLE picture, or give regions theirs with --map LABEL=FILE")
@@ -114,33 +162,43 @@ def prepare(
         raise UsageError(
             f"--style-weights has {len(config.style_weights)} values for {len(plain)} STYLE pictures: give one for each"
         )
-    size, solve_size = result_sizes(picture, config)
-    fitted = tile_size(size) if config.tiles else size
-    if config.tiles:
-        solve_size = tile_size(solve_size)
-    longest = max(MIN_SIDE, round(max(solve_size) * config.style_scale))
-    for each in styles:
-        check_side(each, fit_longest_side(each.size, longest))
-    divide = None
-    if segment is None:
-        segment = segmenter = models.segmenter(config.segmenter, offline=config.offline, callback=callback)
-        divide = models.divide(segmenter, offline=config.offline, callback=callback)
-    regions = read_regions(
-        picture,
-        styles,
-        regions=config.regions,
-        content_mask=content_mask,
-        style_mask=style_mask,
-        mapped=len(mapping),
-        photo=config.mode == "photo" and config.solver != "grade",  # which needs none
-        segment=segment,
-        divide=divide,
-        named=bool(config.match or config.keep or config.region_weights),
-        strict=config.strict_labels,
-        tiny=tiny,
+    return picture, styles, len(plain), tuple(mapping)
+
+
+def _finders(segment: Segment | None, models: ModelCache, config: TransferConfig, callback: Callback) -> dict[str, Any]:
+    """Return what finds automatic and joint regions: what was given finds the former alone."""
+    if segment is not None:
+        return {"segment": segment, "divide": None}
+    segmenter = models.segmenter(config.segmenter, offline=config.offline, callback=callback)
+    return {"segment": segmenter, "divide": models.divide(segmenter, offline=config.offline, callback=callback)}
+
+
+def _matched(
+    regions: RegionSet, config: TransferConfig, plain: int, labels: Sequence[str]
+) -> tuple[list[Assignment], list[str]]:
+    """Match the regions of content and styles; a note for every decision."""
+    wishes = Wishes(
+        pairs("match", config.match), config.keep, weights_by_label(config.region_weights), config.strict_labels
     )
-    if config.mode == "artistic":  # a scan's bright edge would be painted around the result
-        styles, regions = _inside_margins(styles, regions)
+    return match_labels(
+        regions.content,
+        regions.styles,
+        weights=[*(config.style_weights or [1.0] * plain), *[1.0] * len(labels)],
+        mapping={label: plain + index for index, label in enumerate(labels)},
+        wishes=wishes,
+        by_hand=regions.by_hand,
+    )
+
+
+def _notes(
+    picture: Picture,
+    styles: Sequence[Picture],
+    regions: RegionSet,
+    config: TransferConfig,
+    size: tuple[int, int],
+    fitted: tuple[int, int],
+) -> list[str]:
+    """Return what a user should know of the inputs, one line each."""
     notes = [*(note for p in (picture, *styles) for note in p.notes), *regions.notes]
     if picture.exif is not None and not config.strip_metadata and tells_place(picture.exif):
         notes.append(
@@ -152,21 +210,11 @@ def prepare(
             f"the result is {fitted[0]}×{fitted[1]} instead of {size[0]}×{size[1]}: "
             "the sides of a picture that tiles are multiples of 16"
         )
-    for note in notes:
-        callback(Message(note))
-    assignments, decisions = match_labels(
-        regions.content,
-        regions.styles,
-        weights=[*(config.style_weights or [1.0] * len(plain)), *[1.0] * len(mapping)],
-        mapping={label: len(plain) + index for index, label in enumerate(mapping)},
-        wishes=Wishes(
-            pairs("match", config.match), config.keep, weights_by_label(config.region_weights), config.strict_labels
-        ),
-        by_hand=regions.by_hand,
-    )
-    for note in decisions:
-        callback(Message(note))
-    notes += decisions
+    return notes
+
+
+def _network(config: TransferConfig, models: ModelCache, device: str, callback: Callback) -> Backbone:
+    """Load the backbone, and check that there is a weight for each of its layers."""
     backbone = models.backbone(
         cast(str, config.backbone),
         content_layers=config.content_layers,
@@ -185,8 +233,22 @@ def prepare(
         layers, weights = getattr(backbone, f"{kind}_layers"), getattr(config, f"{kind}_layer_weights")
         if weights is not None and len(weights) != len(layers):
             raise UsageError(f"--{kind}-layer-weights has {len(weights)} values, but there are {len(layers)} layers")
-    if config.solver == "pixels":
-        check_memory(backbone, device, plan(config, solve_size), config, fitted)
+    return backbone
+
+
+def _problem(
+    picture: Picture,
+    styles: Sequence[Picture],
+    regions: RegionSet,
+    assignments: Sequence[Assignment],
+    backbone: Backbone,
+    config: TransferConfig,
+    size: tuple[int, int],
+    solve_size: tuple[int, int],
+    longest: int,
+    device: str,
+) -> Problem:
+    """Bring pictures and masks to the size at which is optimised, or a field is measured, in the colours wanted."""
     needs_field = config.solver != "pixels" or config.start == "affine"
     matte_size = field_size(size)
     measured = max(solve_size, matte_size) if needs_field else solve_size
@@ -198,28 +260,19 @@ def prepare(
             resize(each.rgb, fit_longest_side(each.size, longest)) if longest < max(each.size) else each.rgb
             for each in styles
         ]  # no larger than they are used
-        callback(Message("matching the colours of the style to the content's", "wait"))
         content, rgbs = colors_of_content(config.preserve_color, content, masks, rgbs, regions.styles, assignments)
     if needs_field:
         if config.solver != "grade":
             rgbs = within_contrast(content, masks, rgbs, regions.styles, assignments)
         space = field_space(content, masks, rgbs, regions.styles, assignments, matte_size, device)
-        if config.solver == "grade":
-            look = models.look(offline=config.offline, callback=callback)
-            takes = [{source.style: source.weight for source in each.sources} for each in assignments]
-            space = replace(space, maps=maps_of_looks(picture.rgb, rgbs, takes, look))
-    problem = Problem(content, masks, rgbs, regions.styles, assignments, backbone, device, space)
-    return Prepared(
-        problem,
-        picture,
-        regions.content,
-        tuple(styles),
-        config,
-        fitted,
-        solve_size,
-        tuple(notes),
-        time.monotonic() - began,
-    )
+    return Problem(content, masks, rgbs, regions.styles, assignments, backbone, device, space)
+
+
+def _graded(problem: Problem, picture: Picture, look: Look) -> Problem:
+    """Return the problem with the maps of a grade in place of those of statistics."""
+    takes = [{source.style: source.weight for source in each.sources} for each in problem.assignments]
+    assert problem.space is not None
+    return replace(problem, space=replace(problem.space, maps=maps_of_looks(picture.rgb, problem.styles, takes, look)))
 
 
 def _inside_margins(styles: Sequence[Picture], regions: RegionSet) -> tuple[list[Picture], RegionSet]:

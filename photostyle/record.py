@@ -6,9 +6,8 @@ import datetime
 import hashlib
 import platform
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,47 +17,15 @@ from photostyle.options.config import TransferConfig
 
 if TYPE_CHECKING:
     from photostyle.images import Picture
+    from photostyle.preparation import Prepared
     from photostyle.regions.labels import LabelMasks
-    from photostyle.solvers.problem import Problem
     from photostyle.solvers.run import Solution
 
 # Options that change what is kept on the way, but not the result.
 _BYSTANDERS = ("snapshot_every", "snapshots", "checkpoint_every", "offline", "strip_metadata")
 
 
-class Recordable(Protocol):
-    """What a record tells of a transfer that is ready to be solved, a :class:`photostyle.preparation.Prepared`."""
-
-    @property
-    def problem(self) -> Problem:
-        """With pictures and masks at the size at which is optimised."""
-
-    @property
-    def content(self) -> Picture:
-        """The content as it was read."""
-
-    @property
-    def styles(self) -> Sequence[Picture]:
-        """The style pictures as they were read."""
-
-    @property
-    def config(self) -> TransferConfig:
-        """The options, resolved."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the result."""
-
-    @property
-    def solve_size(self) -> tuple[int, int]:
-        """(width, height) of what is optimised."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """Decisions, one line each."""
-
-
-def fingerprint(prepared: Recordable) -> str:
+def fingerprint(prepared: Prepared) -> str:
     """Return a hash of all that the result depends on: pictures, masks, weights, options and versions."""
     config = asdict(prepared.config)
     for name in _BYSTANDERS:
@@ -76,7 +43,7 @@ def fingerprint(prepared: Recordable) -> str:
     return digest.hexdigest()
 
 
-def run_record(prepared: Recordable, solution: Solution, seconds: float) -> dict[str, Any]:
+def run_record(prepared: Prepared, solution: Solution, seconds: float) -> dict[str, Any]:
     """Return the record of a run."""
     problem, history = prepared.problem, solution.history
     return {

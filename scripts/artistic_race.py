@@ -30,14 +30,15 @@ from PIL import Image, ImageOps
 
 from photostyle.apps.cli.options import parse_text
 from photostyle.errors import Interrupted, MemoryLimitError, SavablePicture, UsageError
-from photostyle.images import Picture, write_picture
+from photostyle.images import Picture, resize, write_picture
+from photostyle.images.tensors import to_array, to_tensor
+from photostyle.objective.build import objective_at
 from photostyle.objective.total import Evaluation
 from photostyle.options.config import TransferConfig
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import Prepared, prepare
 from photostyle.progress import Event, Snapshot, Step
-from photostyle.solvers.problem import build_stage, to_array
-from photostyle.solvers.schedule import Stage, plan
+from photostyle.solvers.schedule import STYLE, plan
 from photostyle.solvers.start import start_picture
 from photostyle.studies.measure import load_networks
 from photostyle.studies.measure.alex import AlexScores
@@ -175,9 +176,10 @@ def run_classic(job: Job, iterations: int, picture: str) -> Run:
                 with clock.pause() as seconds:
                     marks.add(seconds, to_array(x))
 
-        objective, content, style = build_stage(problem, Stage("style", size, iterations), config)
+        objective = objective_at(problem, replace(STYLE, size=size), config)
+        content = to_tensor(resize(problem.content, size), problem.device)
         try:
-            minimise(objective, start_picture("noise", content, style, seed=config.seed), iterations, visit)
+            minimise(objective, start_picture("noise", content, content, seed=config.seed), iterations, visit)
         except FloatingPointError as error:
             note = str(error)
         cpu, peak = clock.cpu(), _peak_bytes(job.device)
@@ -250,7 +252,8 @@ def fits(job: Job, side: int, classic: bool) -> dict[str, Any]:
 def _few_classic_steps(prepared: Prepared) -> float:
     problem = plain_problem(prepared)
     clock = _Clock(problem.device)
-    objective, content, _ = build_stage(problem, Stage("style", prepared.size, _FEW), prepared.config)
+    objective = objective_at(problem, replace(STYLE, size=prepared.size), prepared.config)
+    content = to_tensor(resize(problem.content, prepared.size), problem.device)
     rest = torch.empty((2 * (HISTORY - _FEW), *content.shape), device=problem.device)
     minimise(objective, content, _FEW, lambda _number, _x: None)
     del rest

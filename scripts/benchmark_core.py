@@ -15,6 +15,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,16 @@ def objective(size: int, repeat: int, with_bare: bool, regions: str) -> str:
     """Time an evaluation with its gradient against the bare network at size × size."""
     from torch import nn
 
+    from photostyle.images.tensors import to_tensor
+    from photostyle.objective.build import objective_at
     from photostyle.preparation import prepare
-    from photostyle.solvers.problem import build_stage
-    from photostyle.solvers.schedule import Stage
+    from photostyle.solvers.schedule import STYLE
 
     rng = np.random.default_rng(0)
     picture = rng.random((size, size, 3), dtype=np.float32)
     prepared = prepare(picture, picture[::-1].copy(), size=size, regions=regions, tv_weight=0.5)
-    evaluate, x, _ = build_stage(prepared.problem, Stage("style", (size, size), 1), prepared.config)
+    evaluate = objective_at(prepared.problem, replace(STYLE, size=(size, size)), prepared.config)
+    x = to_tensor(prepared.problem.content, prepared.problem.device)
     functions: dict[str, Callable[[], object]] = {"objective": lambda: evaluate(x)}
     if with_bare:
         network: Any = prepared.problem.backbone.network

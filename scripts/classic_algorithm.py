@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from photostyle.images import fit_longest_side, resize
+from photostyle.images.tensors import to_tensor
 from photostyle.networks.vgg import computes_half, layer_names, preprocess
 from photostyle.networks.weights import Weights
+from photostyle.objective.build import Problem
 from photostyle.objective.total import Evaluation
 from photostyle.preparation import Prepared
-from photostyle.solvers.problem import Problem, to_tensor
 
 __all__ = ["HISTORY", "OPTIONS", "PlainVGG", "minimise", "plain_network", "plain_problem"]
 

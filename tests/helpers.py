@@ -18,11 +18,16 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from photostyle.images import resize
+from photostyle.images.tensors import to_tensor
 from photostyle.networks.registry import PREPROCESSINGS, layer_names
 from photostyle.networks.vgg import VGG
 from photostyle.networks.weights import Weights, load_weights
-from photostyle.objective.total import Evaluation
+from photostyle.objective.build import Problem, objective_at
+from photostyle.objective.total import Evaluation, Objective
+from photostyle.options.config import TransferConfig
 from photostyle.progress import Event, Message, Snapshot, Step
+from photostyle.solvers.schedule import Stage
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 LAYERS = {"content_layers": ("relu2_1",), "style_layers": ("relu1_1", "relu2_1")}
@@ -41,6 +46,11 @@ def picture(width: int = 64, height: int = 48, seed: int = 0) -> NDArray[np.floa
     out = np.stack(channels, axis=-1)
     out[height // 3 : height // 2, width // 4 : width // 2] += rng.uniform(-0.3, 0.3, 3)
     return np.clip(out, 0, 1).astype(np.float32)
+
+
+def built(problem: Problem, stage: Stage, config: TransferConfig) -> tuple[Objective, Tensor]:
+    """The objective of a stage, and the content at its size."""
+    return objective_at(problem, stage, config), to_tensor(resize(problem.content, stage.size), problem.device)
 
 
 def image(width: int = 64, height: int = 48, seed: int = 0) -> Image.Image:

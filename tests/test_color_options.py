@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import LAYERS, Log, halves, indexed_mask, picture
+from helpers import LAYERS, Log, built, halves, indexed_mask, picture
 
 import photostyle
 from photostyle import pipeline
 from photostyle.colors.luminance import grey, recombine
 from photostyle.errors import UsageError
+from photostyle.finish import result
 from photostyle.finish.denoise import denoised
+from photostyle.images import resize
+from photostyle.images.tensors import to_tensor
 from photostyle.options.config import TransferConfig, resolve
 from photostyle.progress import Rows
-from photostyle.solvers.problem import build_stage
 from photostyle.solvers.schedule import plan
 
 CONTENT, STYLE = 0.25 + 0.5 * picture(64, 48, 1), picture(52, 44, 2)
@@ -67,7 +69,8 @@ def test_the_start_is_the_matched_style(how, weights):
     dark = 0.5 * STYLE
     prepared = pipeline.prepare(CONTENT, dark, weights=weights, preserve_color=how, start="style", **LAYERS)
     (stage,) = plan(prepared.config, prepared.solve_size)
-    _, content, style = build_stage(prepared.problem, stage, prepared.config)
+    problem = prepared.problem
+    content, style = (to_tensor(resize(each, stage.size)) for each in (problem.content, problem.styles[0]))
     start = style[0].permute(1, 2, 0).numpy()
     wanted = grey(CONTENT) if how == "luminance" else CONTENT
     assert np.abs(start.mean((0, 1)) - wanted.mean((0, 1))).max() < 0.02
@@ -163,13 +166,13 @@ def test_the_order_of_the_finish(transfer, monkeypatch):
     told = []
 
     def watch(name):
-        function = getattr(pipeline, name)
+        function = getattr(result, name)
 
         def watched(*arguments):
             told.append(name)
             return function(*arguments)
 
-        monkeypatch.setattr(pipeline, name, watched)
+        monkeypatch.setattr(result, name, watched)
 
     for name in ("_keep", "auto_contrast", "recombine", "denoised"):
         watch(name)
@@ -179,8 +182,8 @@ def test_the_order_of_the_finish(transfer, monkeypatch):
 
 def test_luminance_goes_with_smoothing(transfer):
     """The local affine maps then run from grey to grey."""
-    result = transfer(preserve_color="luminance", smoothing=1e-3).rgb
-    np.testing.assert_allclose(result, recombine(result, CONTENT), atol=1e-5)
+    rgb = transfer(preserve_color="luminance", smoothing=1e-3).rgb
+    np.testing.assert_allclose(rgb, recombine(rgb, CONTENT), atol=1e-5)
 
 
 def test_colours_stay_in_range_without_being_clipped(weights):
@@ -189,5 +192,5 @@ def test_colours_stay_in_range_without_being_clipped(weights):
     assert config.gamut_weight > 0
     prepared = pipeline.prepare(CONTENT, STYLE, weights=weights, **LAYERS)
     (stage,) = plan(prepared.config, prepared.solve_size)
-    objective, x, _ = build_stage(prepared.problem, stage, prepared.config)
+    objective, x = built(prepared.problem, stage, prepared.config)
     assert objective(x + 1).losses["gamut"] > 0.1

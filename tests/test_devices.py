@@ -6,19 +6,19 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import LAYERS, picture, tiny_network
+from helpers import LAYERS, built, picture, tiny_network
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from photostyle.errors import UsageError
 from photostyle.networks import Backbone
 from photostyle.objective import wasserstein
+from photostyle.objective.build import Problem
 from photostyle.options.config import TransferConfig, resolve
 from photostyle.preparation import _device
 from photostyle.regions.labels import whole
 from photostyle.regions.match import match_labels
 from photostyle.solvers import estimate
 from photostyle.solvers.lbfgs import LBFGS
-from photostyle.solvers.problem import Problem, build_stage
 from photostyle.solvers.schedule import Stage
 
 SIZE = (48, 40)
@@ -48,7 +48,7 @@ def objective_and_start(**options):
     )
     problem = Problem(picture(*SIZE, seed=1), masks, [picture(44, 52, seed=2)], [None], assignments, backbone)
     config = resolve(TransferConfig(iterations=5, **LAYERS, **options))
-    objective, content, _ = build_stage(problem, Stage("style", SIZE, 5), config)
+    objective, content = built(problem, Stage("style", SIZE, 5), config)
     return objective, content
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,17 +12,20 @@ import torch
 from helpers import picture
 
 from photostyle.errors import MemoryLimitError, UsageError
+from photostyle.images import resize
+from photostyle.images.tensors import to_tensor
 from photostyle.networks import Backbone
 from photostyle.networks.vgg import VGG
+from photostyle.objective.build import Problem
 from photostyle.options.config import TransferConfig, resolve
+from photostyle.pipeline import solve_problem
 from photostyle.regions.labels import whole
 from photostyle.regions.match import match_labels
 from photostyle.solvers import estimate, run
 from photostyle.solvers.estimate import announcement, available_memory, tiled_choices
-from photostyle.solvers.pixels import LevelState
-from photostyle.solvers.problem import Problem
-from photostyle.solvers.run import solve
+from photostyle.solvers.optimise import LevelState
 from photostyle.solvers.schedule import Stage, plan
+from photostyle.solvers.start import Source
 
 CONTENT, STYLE = ("relu3_1",), ("relu1_1", "relu2_1", "relu3_1")
 SMALL, LARGE = (72, 56), (144, 112)
@@ -150,7 +154,7 @@ def test_a_run_by_tiles_gives_the_picture_of_a_run_as_a_whole(problem, monkeypat
     monkeypatch.setattr("photostyle.objective.encoding._SIDE", 40)
     stages = [Stage("style", SMALL, 3), Stage("style", LARGE, 2)]
     pictures = [
-        solve(problem, stages, config(evaluation=evaluation, iterations=5), lambda _event: None).image
+        solve_problem(problem, stages, config(evaluation=evaluation, iterations=5), lambda _event: None).image
         for evaluation in ("whole", "tiles")
     ]
     np.testing.assert_allclose(*pictures, atol=2e-3)
@@ -168,7 +172,7 @@ def test_too_little_memory_as_a_whole_goes_on_by_tiles_and_says_so(problem, monk
         return optimise(objective, level, iterations, *args, **options)
 
     monkeypatch.setattr(run, "optimise", small_gpu)
-    solution = solve(problem, [Stage("style", LARGE, 4)], config(iterations=4), lambda _event: None)
+    solution = solve_problem(problem, [Stage("style", LARGE, 4)], config(iterations=4), lambda _event: None)
     assert [row["iteration"] for row in solution.history] == [1, 2, 3, 4]
     assert solution.notes == ["the memory of cpu doesn't suffice for 144×112 as a whole: going on tile by tile"]
 
@@ -179,7 +183,7 @@ def test_too_little_memory_for_tiles_too_ends_the_run(problem, monkeypatch):
 
     monkeypatch.setattr(run, "optimise", no_memory)
     with pytest.raises(MemoryLimitError, match=r"doesn't suffice for 144×112: pass a smaller --size"):
-        solve(problem, [Stage("style", LARGE, 4)], config(iterations=4), lambda _event: None)
+        solve_problem(problem, [Stage("style", LARGE, 4)], config(iterations=4), lambda _event: None)
 
 
 def test_a_level_has_settled_after_ten_iterations_of_little_gain():
@@ -196,7 +200,7 @@ def test_levels_that_settle_end_early_and_count_what_was_done(problem):
     log = []
     chosen = config()
     assert chosen.settle == 0.03
-    solution = solve(problem, plan(chosen, LARGE), chosen, log.append)
+    solution = solve_problem(problem, plan(chosen, LARGE), chosen, log.append)
     done = len(solution.history)
     assert 22 <= done < 300
     assert [row["iteration"] for row in solution.history] == list(range(1, done + 1))
@@ -207,7 +211,7 @@ def test_levels_that_settle_end_early_and_count_what_was_done(problem):
 def test_fixed_iterations_are_all_done(problem):
     chosen = config(iterations=30)
     assert chosen.settle == 0
-    assert len(solve(problem, plan(chosen, LARGE), chosen, lambda _event: None).history) == 30
+    assert len(solve_problem(problem, plan(chosen, LARGE), chosen, lambda _event: None).history) == 30
 
 
 def test_a_large_level_gets_few_iterations_unless_they_are_fixed():
@@ -218,12 +222,11 @@ def test_a_large_level_gets_few_iterations_unless_they_are_fixed():
 
 def test_a_level_begins_with_the_detail_of_the_content(problem):
     """Enlarged from a level that had changed nothing, the start is the content again; not for a few iterations."""
-    stages = [Stage("style", SMALL, 1), Stage("style", LARGE, 30)]
-    state = run._Run(problem, stages, config(iterations=2), lambda _event: None, None)
-    state.previous = run.to_tensor(run.resize(problem.content, SMALL), "cpu")
-    content = run.to_tensor(problem.content, "cpu")
-    np.testing.assert_allclose(state._begin(stages[1], content, content), content, atol=1e-6)
-    plain = run._Run(problem, stages, config(iterations=2, content_weight=0.0), lambda _event: None, None)
-    plain.previous = state.previous
-    assert (plain._begin(stages[1], content, content) - content).abs().max() > 0.01
-    assert (state._begin(Stage("style", LARGE, 29), content, content) - content).abs().max() > 0.01
+    before, stage = Stage("style", SMALL, 1), Stage("style", LARGE, 30)
+    source = Source(problem.content, problem.styles[0], config(iterations=2), "cpu", None)
+    last = (before, to_tensor(resize(problem.content, SMALL)))
+    content = to_tensor(problem.content)
+    np.testing.assert_allclose(source.at(stage, last), content, atol=1e-6)
+    plain = replace(source, config=config(iterations=2, content_weight=0.0))
+    assert (plain.at(stage, last) - content).abs().max() > 0.01
+    assert (source.at(Stage("style", LARGE, 29), last) - content).abs().max() > 0.01

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photostyle.solvers.problem import _style_size
-from photostyle.solvers.schedule import Stage
+from photostyle.objective.build import _style_size
 
 
 @pytest.mark.parametrize(
@@ -23,4 +22,4 @@ from photostyle.solvers.schedule import Stage
 )
 def test_style_pictures_are_as_large_as_the_result_but_not_enlarged(own, scale, expected):
     picture = np.zeros((own[1], own[0], 3), dtype=np.float32)
-    assert _style_size(picture, Stage("style", (512, 384), 1), scale) == expected
+    assert _style_size(picture, (512, 384), scale) == expected

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers import Log, count_weights, image, picture
+from helpers import Log, built, count_weights, image, picture
 
 import photostyle
 from photostyle.errors import DivergedError, ImageError, Interrupted, UsageError
@@ -19,7 +19,6 @@ from photostyle.options.config import TransferConfig, resolve
 from photostyle.options.reconstruction import OPTIONS
 from photostyle.preparation import prepare
 from photostyle.progress import Message
-from photostyle.solvers.problem import build_stage
 from photostyle.solvers.schedule import Stage, plan, tile_size
 
 LAYERS = ("relu1_1", "relu2_1")
@@ -217,7 +216,7 @@ def test_where_a_tile_begins_makes_no_difference_to_the_objective(options, wish,
             **options,
             **wish,
         )
-        objective, *_ = build_stage(prepared.problem, Stage("style", (64, 48), 1), prepared.config)
+        objective, _ = built(prepared.problem, Stage("style", (64, 48), 1), prepared.config)
         x = picture(64, 48, seed=4)
         at, moved = objective(tensor(x)), objective(tensor(rolled(x, 16, 32)))
         result[padding] = abs(moved.total - at.total) / at.total

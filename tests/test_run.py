@@ -8,26 +8,28 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import LAYERS, TERMS, Log, picture, tiny_network
+from helpers import LAYERS, TERMS, Log, built, picture, tiny_network
 
+from photostyle import pipeline
 from photostyle.errors import DivergedError, MemoryLimitError, OutputError, UsageError
 from photostyle.images import resize
 from photostyle.networks import Backbone
+from photostyle.objective.build import Problem, objective_at
 from photostyle.objective.total import Evaluation, Objective
 from photostyle.options.config import TransferConfig, resolve
+from photostyle.pipeline import solve_problem
 from photostyle.progress import Step
 from photostyle.regions.labels import whole
 from photostyle.regions.match import match_labels
 from photostyle.solvers import run as run_module
-from photostyle.solvers.pixels import LevelState, optimise
-from photostyle.solvers.problem import Problem
-from photostyle.solvers.run import Checkpoint, solve
+from photostyle.solvers.optimise import LevelState, optimise
+from photostyle.solvers.run import Checkpoint
 from photostyle.solvers.schedule import Stage, plan
 
 LARGE, SMALL = (64, 48), (40, 32)
 ARTISTIC = [Stage("style", SMALL, 4), Stage("style", LARGE, 5)]
 LUAN = {"mode": "photo", "solver": "pixels", "start": "content"}
-PHOTO = [Stage("style", LARGE, 3), Stage("photorealism", LARGE, 4)]
+PHOTO = [Stage("style", LARGE, 3), Stage("photorealism", LARGE, 4, matting=True)]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def config_for(stages, **options):
 
 def run(problem, stages=ARTISTIC, log=None, checkpoint=None, **options):
     log = log or Log()
-    return solve(problem, stages, config_for(stages, **options), log, checkpoint), log
+    return solve_problem(problem, stages, config_for(stages, **options), log, checkpoint), log
 
 
 def test_every_iteration_is_told_with_its_losses(problem):
@@ -104,7 +106,7 @@ def test_the_result_is_the_picture_with_the_lowest_loss(problem):
 
 def _start_total(problem):
     stage = Stage("style", LARGE, 1)
-    objective, image, _ = run_module.build_stage(problem, stage, config_for([stage]))
+    objective, image = built(problem, stage, config_for([stage]))
     return objective(image).total
 
 
@@ -124,14 +126,12 @@ def test_starts(problem, start):
             seen.append(x.clone())
             raise KeyboardInterrupt
 
-    build = run_module.build_stage
-
     def spying(*arguments):
-        objective, image, style = build(*arguments)
-        return Spy(objective.network, objective.terms), image, style
+        objective = objective_at(*arguments)
+        return Spy(objective.network, objective.terms)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "build_stage", spying)
+        patch.setattr(pipeline, "objective_at", spying)
         for seed in (1, 1, 2):
             assert run(problem, start=start, seed=seed)[0].image is None
     first, again, other = (x[0].permute(1, 2, 0).numpy() for x in seen)
@@ -267,7 +267,7 @@ def test_interrupted_before_the_first_iteration_there_is_no_picture(problem, mon
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "build_stage", stop)
+    monkeypatch.setattr(pipeline, "objective_at", stop)
     solution, _ = run(problem, checkpoint=Checkpoint(tmp_path / "a", "f"))
     assert solution.image is None
     assert isinstance(solution.stopped, KeyboardInterrupt)
@@ -441,16 +441,16 @@ def test_a_run_whose_start_is_the_minimum_gives_the_start(problem):
 
 def test_interrupted_while_the_next_level_is_built(problem, tmp_path, monkeypatch):
     whole_run, _ = run(problem)
-    build, calls = run_module.build_stage, []
+    calls = []
 
     def stop_at_the_second(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return build(*arguments)
+        return objective_at(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "build_stage", stop_at_the_second)
+        patch.setattr(pipeline, "objective_at", stop_at_the_second)
         stopped, _ = run(problem, checkpoint=Checkpoint(tmp_path / "a", "f"))
     assert len(stopped.history) == 4
     assert stopped.image.shape == (48, 64, 3)
@@ -462,7 +462,7 @@ def test_interrupted_while_the_next_level_is_built(problem, tmp_path, monkeypatc
 def test_optimise_stops_where_it_is_told_and_goes_on(problem):
     stage = Stage("style", LARGE, 6)
     config = config_for([stage])
-    objective, image, _ = run_module.build_stage(problem, stage, config)
+    objective, image = built(problem, stage, config)
     straight = optimise(objective, LevelState(image, image.clone()), 6, config, lambda *_: None)
     halves = LevelState(image, image.clone())
     optimise(objective, halves, 3, config, lambda *_: None)
@@ -473,8 +473,8 @@ def test_optimise_stops_where_it_is_told_and_goes_on(problem):
 
 
 def test_a_run_of_fewer_iterations_than_a_checkpoint_takes(problem, tmp_path):
-    """plan() and solve() together; nothing is written that nobody needs."""
+    """plan() and solve_problem() together; nothing is written that nobody needs."""
     config = resolve(TransferConfig(iterations=2, **LAYERS))
-    solution = solve(problem, plan(config, LARGE), config, Log(), Checkpoint(tmp_path / "a", "f"))
+    solution = solve_problem(problem, plan(config, LARGE), config, Log(), Checkpoint(tmp_path / "a", "f"))
     assert len(solution.history) == 2
     assert list(tmp_path.iterdir()) == []

@@ -75,7 +75,7 @@ def test_photo_mode_of_a_small_picture_has_both_stages_at_one_size():
 
 
 def test_photo_mode_of_one_iteration_gives_it_to_the_matting_laplacian():
-    assert planned((512, 384), **LUAN, iterations=1) == [Stage("photorealism", (512, 384), 1)]
+    assert planned((512, 384), **LUAN, iterations=1) == [Stage("photorealism", (512, 384), 1, matting=True)]
 
 
 def test_artistic_mode_with_a_matting_weight():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import LAYERS, Log, count_weights, halves, image, indexed_mask, tiny_weights
+from helpers import LAYERS, Log, built, count_weights, halves, image, indexed_mask, tiny_weights
 
 import photostyle
 from photostyle.errors import DivergedError, Interrupted, MemoryLimitError, UsageError
@@ -17,8 +17,7 @@ from photostyle.options.variations import check_varied
 from photostyle.preparation import prepare
 from photostyle.progress import Message
 from photostyle.record import fingerprint
-from photostyle.solvers.problem import build_stage
-from photostyle.solvers.schedule import Stage
+from photostyle.solvers.schedule import PHOTOREALISM
 from photostyle.studies import sweep as module
 
 PHOTO = {"mode": "photo", "regions": "none"}
@@ -88,7 +87,7 @@ def test_all_cells_are_measured_by_the_objective_of_the_base_options(inputs, opt
         vary = {"strength": [0.5, 0.25]}
     found = photostyle.sweep(**common, vary=vary)
     base = prepare(**common)
-    objective, _, _ = build_stage(base.problem, Stage("photorealism", base.solve_size, 1), base.config)
+    objective, _ = built(base.problem, replace(PHOTOREALISM, size=base.solve_size), base.config)
     for cell in found.cells:
         at = objective(torch.from_numpy(cell.result.rgb.transpose(2, 0, 1).copy())[None])
         assert set(cell.objective) == terms | {"total"}

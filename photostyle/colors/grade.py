@@ -7,10 +7,10 @@ saturation at three, a tint at three (shadows, middle tones, lights). With luma 
     y' = y + c(y),   (u', v') = s(y) (u, v) + t(y)
 
 with c, s and t linear between their points. What the grade of a style is can't be read off the style alone: a picture
-may be warm because of its look or because it shows bricks. So the numbers are linear in what is measured of both
-pictures, colour statistics and what a network sees in them whatever their colours, by weights that were found on
-photographs with random looks (``scripts/train_grade.py``): the expected colours of such a scene are taken away, and the
-content's own grade with them.
+may be warm because of its look or because it shows bricks. So the numbers are a function of what is measured of both
+pictures, colour statistics and what a network sees in them whatever their colours: linear, and one hidden layer beside
+it, with weights that were found on photographs with random looks (``scripts/train_grade.py``). They take the expected
+colours of such a scene away, and the content's own grade with them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TONES = 5  # lumas, from 0 to 1, at which the tone curve is given
 _COLOR_SIDE, _SCENE_SIDE = 112, 160  # pixels on the longest side of what is measured
 _FAINT = 0.1  # length of a grade that is as likely the scene's own colours: what is fainter is mostly left alone
 _BANDS = 3  # of a picture, one above the other, in each of which what is shown is averaged
-_SHA256 = "0bf896e96fda321a8b7560a6413f5b61d504a009fc20e8112637394ec707d57e"
+_SHA256 = "cb145c3a606c66a5089ec2301f5fdcf71216828eac3f6e700514fb37e9a6e3e2"
 _QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # of luma
 _EXTREMES = (0.02, 0.5, 0.98)  # quantiles of red, green and blue
 _NEUTRAL = 0.06  # chroma up to which a colour is about grey
@@ -75,7 +75,9 @@ def grade(content: NDArray[np.float32], style: NDArray[np.float32], look: Look) 
         colors = color_statistics(torch.from_numpy(small.reshape(1, -1, 3)))[0]
         scene = (scene_features(picture, look) - weights["scene_mean"]) @ weights["scene_axes"].float()
         measured += [torch.cat([(colors - weights["color_mean"]) / weights["color_deviation"], scene])]
-    numbers = weights["weight"] @ torch.cat(measured) + weights["bias"]
+    x = torch.cat(measured)
+    hidden = functional.gelu(weights["hidden_weight"] @ x + weights["hidden_bias"])
+    numbers = weights["weight"] @ torch.cat([x, hidden]) + weights["bias"]
     size = float(numbers.square().sum())
     numbers = numbers * size / (size + _FAINT**2)
     return np.asarray(numbers.double())

@@ -12,6 +12,7 @@ from torch import Tensor
 from photostyle.field.cosines import smoothness
 from photostyle.field.grid import Slicer, normalised
 from photostyle.field.space import FieldSpace
+from photostyle.images.tensors import to_tensor
 from photostyle.objective.calm import calm_loss, calm_targets
 from photostyle.objective.detail import detail_loss, log_contrast
 from photostyle.objective.total import Objective
@@ -56,7 +57,7 @@ def field_objective(
 
     with torch.no_grad():
         closed_form = picture(space.start(*grid, config.strength)).clamp(0, 1)
-        image = torch.from_numpy(np.ascontiguousarray(content.transpose(2, 0, 1)))[None].to(closed_form)
+        image = to_tensor(content, closed_form.device)
         gradients, contrast = calm_targets(image, closed_form), log_contrast(closed_form)
 
     def calm(x: Tensor, _features: object) -> Tensor:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+import numpy as np
 import scipy.sparse
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from photostyle.colors.lab import to_lab
 from photostyle.errors import RegionError
+from photostyle.field.objective import field_objective
+from photostyle.field.space import FieldSpace
+from photostyle.images import fit_longest_side, resize
+from photostyle.images.tensors import to_tensor
 from photostyle.networks import Backbone
 from photostyle.objective.color import color_loss, color_quantiles
 from photostyle.objective.content import content_loss
@@ -19,12 +27,61 @@ from photostyle.objective.encoding import encoder, statistic_of
 from photostyle.objective.gamut import gamut_loss
 from photostyle.objective.grain import BANDS, grain_covariances, grain_distances, grain_regions
 from photostyle.objective.gram import MIN_CELLS, region_of, style_loss
-from photostyle.objective.matting import matting_loss
-from photostyle.objective.style_targets import StyleInput, blended, region_shares, style_layers, weakened
-from photostyle.objective.total import Features, Objective
+from photostyle.objective.matting import matting_laplacian, matting_loss
+from photostyle.objective.style_targets import StyleInput, StyleLayer, blended, region_shares, style_layers, weakened
+from photostyle.objective.total import Features, LossFunction, Objective
 from photostyle.objective.tv import total_variation
 from photostyle.options.config import TransferConfig
+from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment, Source
+
+_WEIGHTS = ("content", "style", "tv", "matting", "edge", "color", "grain", "gamut")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that doesn't depend on the size of a stage.
+
+    Attributes
+    ----------
+    content : ndarray, shape (H, W, 3)
+        sRGB in [0, 1].
+    content_masks : LabelMasks
+        K regions.
+    styles : sequence of ndarray, shape (H', W', 3)
+    style_masks : sequence of LabelMasks or None
+        The regions of each style; None where it is used whole.
+    assignments : sequence of K Assignment
+    backbone : Backbone
+    device : str
+    space : FieldSpace or None
+        What an affine field is measured and blended by, where one is wanted.
+    """
+
+    content: NDArray[np.float32]
+    content_masks: LabelMasks
+    styles: Sequence[NDArray[np.float32]]
+    style_masks: Sequence[LabelMasks | None]
+    assignments: Sequence[Assignment]
+    backbone: Backbone
+    device: str = "cpu"
+    space: FieldSpace | None = None
+
+
+class Level(Protocol):
+    """What the objective needs to know of a stage of the schedule."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+
+    @property
+    def matting(self) -> bool:
+        """Whether the Matting Laplacian takes part, where it has a weight."""
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """(tones, cells) of an affine field; None where the pixels are optimised."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +112,61 @@ class _Targets:
     shares: Tensor
 
 
+def objective_at(problem: Problem, stage: Level, config: TransferConfig, tiled_blocks: int = 0) -> Objective:
+    """Bring content, styles and masks to the size of a stage and build its objective.
+
+    Parameters
+    ----------
+    problem : Problem
+    stage : Level
+        A stage of the schedule: its size, whether the Matting Laplacian takes part, and the grid of an affine field.
+    config : TransferConfig
+        Resolved.
+    tiled_blocks : int
+        How many blocks of the network see the picture tile by tile.
+
+    Returns
+    -------
+    Objective
+        Of pixels, or where the stage has a grid, of an affine field.
+
+    Raises
+    ------
+    RegionError
+        If nothing is left to optimise.
+    """
+    device = problem.device
+    content = resize(problem.content, stage.size)
+    masks = torch.from_numpy(problem.content_masks.resized(stage.size).masks).to(device)
+    laplacian = matting_laplacian(content) if stage.matting and config.matting_weight else None
+    styles = []
+    for picture, labels in zip(problem.styles, problem.style_masks, strict=True):
+        size = _style_size(picture, stage.size, config.style_scale)
+        by_label: dict[str, Tensor] = {}
+        if labels is not None:
+            small = torch.from_numpy(labels.resized(size).masks).to(device)
+            by_label = dict(zip(labels.labels, small, strict=True))
+        styles.append(StyleInput(to_tensor(resize(picture, size), device), by_label))
+    image = ContentInput(to_tensor(content, device), masks, laplacian)
+    objective = build_objective(problem.backbone, image, styles, problem.assignments, config, tiled_blocks)
+    if stage.grid is None:
+        return objective
+    assert problem.space is not None
+    return field_objective(objective, problem.space, content, stage.grid, config)
+
+
+def _style_size(picture: NDArray[np.float32], size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return the size of a style picture for a result of a size, so many times as long as it.
+
+    A small one isn't enlarged but for that scale: blurred strokes would make a blurred result. Its shorter side stays
+    long enough for the deepest layers.
+    """
+    height, width = picture.shape[:2]
+    least = math.ceil(32 * max(height, width) / min(height, width))
+    longest = round(min(max(size) * scale, max(height, width) * max(scale, 1.0)))
+    return fit_longest_side((width, height), max(least, longest))
+
+
 def build_objective(
     backbone: Backbone,
     content: ContentInput,
@@ -63,7 +175,7 @@ def build_objective(
     config: TransferConfig,
     tiled_blocks: int = 0,
 ) -> Objective:
-    """Encode content and styles and tie the terms together.
+    """Encode content and styles and tie the terms together: a table of name → (function, weight).
 
     Parameters
     ----------
@@ -76,150 +188,147 @@ def build_objective(
     config : TransferConfig
         Resolved: weights, layer weights and normalisation.
     tiled_blocks : int
-        How many blocks of a VGG see the picture tile by tile, to save memory; see
-        :mod:`photostyle.objective.encoding`.
-
-    Returns
-    -------
-    Objective
+        See :mod:`photostyle.objective.encoding`.
 
     Raises
     ------
     RegionError
         If nothing is left to optimise.
     """
+    weights = {name: float(getattr(config, f"{name}_weight")) for name in _WEIGHTS}
     with torch.no_grad():
-        content_features = encoder(backbone, {}, tiled_blocks=tiled_blocks)(content.image)
-        contents = {layer: content_features[layer] for layer in backbone.content_layers}
+        features = encoder(backbone, {}, tiled_blocks=tiled_blocks)(content.image)
         layers = style_layers(backbone, content.image, content.masks, styles, assignments, config, tiled_blocks)
-        edges = (
-            backbone.edges(content.image, content_features)
-            if backbone.edges is not None and config.edge_weight
-            else None
-        )
-        del content_features
-        colors = _color_targets(content, styles, assignments, config.strength) if config.color_weight else None
-        grains = _grain_targets(content, styles, assignments, config.strength) if config.grain_weight else None
-    alphas = _shares(backbone.content_layers, config.content_layer_weights)
-    betas = _shares(backbone.style_layers, config.style_layer_weights)
-
-    def content_term(_x: Tensor, features: Features) -> Tensor:
-        return sum_of(
-            alphas[name] * content_loss(features[name], target, config.normalisation)
-            for name, target in contents.items()
-        )
-
-    def style_term(_x: Tensor, features: Features) -> Tensor:
-        return sum_of(
-            betas[name] * style_loss(layer.distance(features[statistic_of(name)]), layer.shares, layer.tolerances)
-            for name, layer in left.items()
-        )
-
-    def tv_term(x: Tensor, _features: Features) -> Tensor:
-        return total_variation(x, wraps=config.tiles)
-
-    def matting_term(x: Tensor, _features: Features) -> Tensor:
-        assert content.laplacian is not None
-        return matting_loss(x, content.laplacian)
-
-    def edge_term(x: Tensor, features: Features) -> Tensor:
-        assert backbone.edges is not None
-        assert edges is not None
-        return edge_loss(backbone.edges(x, features), edges)
-
-    color_regions = [] if colors is None else list(map(region_of, colors.masks))
-    places = [] if grains is None else grain_regions(grains.masks)
-
-    def color_term(x: Tensor, _features: Features) -> Tensor:
-        assert colors is not None
-        return color_loss(x, color_regions, colors.targets.unbind(), colors.shares)
-
-    def grain_term(x: Tensor, _features: Features) -> Tensor:
-        assert grains is not None
-        found = grain_covariances(x, places, wraps=config.tiles)
-        return style_loss(grain_distances(found, grains.targets), grains.shares)
-
-    def gamut_term(x: Tensor, _features: Features) -> Tensor:
-        return gamut_loss(x)
-
-    def sum_of(losses: object) -> Tensor:
-        return torch.stack(list(losses)).sum()  # type: ignore[call-overload]
-
-    names = ("content", "style", "tv", "matting", "edge", "color", "grain", "gamut")
-    weights = {name: float(getattr(config, f"{name}_weight")) for name in names}
-    left = {name: layer for name, layer in layers.items() if len(layer.masks)}
-    zero_content = sum(
-        alphas[name] * float(content_loss(torch.zeros_like(p), p, config.normalisation)) for name, p in contents.items()
-    )
-    zero_style = sum(betas[name] * layer.zero for name, layer in left.items())
-    style_weight = weights["style"] if left else 0.0
-    color_weight = weights["color"] if colors is not None else 0.0
-    if not style_weight and not weights["content"] and not color_weight:
+        content_term, zero_content = _content_term(backbone, features, config)
+        style_term, zero_style = _style_term(backbone, layers, config)
+        given = (content, styles, assignments, config)
+        terms: dict[str, LossFunction | None] = {
+            "content": content_term,
+            "style": style_term,
+            "tv": lambda x, _features: total_variation(x, wraps=config.tiles),
+            "matting": _matting_term(content),
+            "edge": _edge_term(backbone, content, features) if weights["edge"] else None,
+            "color": _color_term(*given) if weights["color"] else None,
+            "grain": _grain_term(*given) if weights["grain"] else None,
+            "gamut": lambda x, _features: gamut_loss(x),
+        }
+    weights["grain"] *= weights["style"]
+    table = {name: (term or _nothing, weights[name] if term else 0.0) for name, term in terms.items()}
+    if not any(table[name][1] for name in ("content", "style", "color")):
         raise RegionError(
             f"no region has {MIN_CELLS:g} cells on any style layer, and the content weight is 0: nothing is left to "
             "optimise; take a larger --size, fewer regions, or shallower --style-layers"
         )
+    masks = {name: layer.masks for name, layer in layers.items() if len(layer.masks)} if table["style"][1] else {}
+    seen = backbone if backbone.tiling is None else replace(backbone, network=backbone.tiling)
     return Objective(
-        network=encoder(
-            backbone if backbone.tiling is None else replace(backbone, network=backbone.tiling),
-            {name: layer.masks for name, layer in left.items()} if style_weight else {},
-            config.style_loss,
-            tiled_blocks,
-        ),
-        terms={
-            "content": (content_term, weights["content"]),
-            "style": (style_term, style_weight),
-            "tv": (tv_term, weights["tv"]),
-            "matting": (matting_term, weights["matting"] if content.laplacian is not None else 0.0),
-            "edge": (edge_term, weights["edge"] if edges is not None else 0.0),
-            "color": (color_term, color_weight),
-            "grain": (grain_term, weights["style"] * weights["grain"] if grains is not None else 0.0),
-            "gamut": (gamut_term, weights["gamut"]),
-        },
-        scale=weights["content"] * zero_content + style_weight * zero_style,
+        network=encoder(seen, masks, config.style_loss, tiled_blocks),
+        terms=table,
+        scale=table["content"][1] * zero_content + table["style"][1] * zero_style,
         notes=tuple(note for layer in layers.values() for note in layer.left_out),
     )
+
+
+def _nothing(x: Tensor, _features: Features) -> Tensor:
+    """Stand for a term that has no targets, and so no weight."""
+    return x.new_zeros(())
+
+
+def _content_term(backbone: Backbone, features: Features, config: TransferConfig) -> tuple[LossFunction, float]:
+    """Return the content loss over its layers, and what it is without any features."""
+    targets = {layer: features[layer] for layer in backbone.content_layers}
+    alphas = _shares(backbone.content_layers, config.content_layer_weights)
+
+    def term(_x: Tensor, features: Features) -> Tensor:
+        losses = [alphas[n] * content_loss(features[n], target, config.normalisation) for n, target in targets.items()]
+        return torch.stack(losses).sum()
+
+    zeros = (alphas[n] * float(content_loss(torch.zeros_like(p), p, config.normalisation)) for n, p in targets.items())
+    return term, sum(zeros)
+
+
+def _style_term(
+    backbone: Backbone, layers: Mapping[str, StyleLayer], config: TransferConfig
+) -> tuple[LossFunction | None, float]:
+    """Return the style loss over its layers and regions, and what it is without any features; None if none is left."""
+    left = {name: layer for name, layer in layers.items() if len(layer.masks)}
+    betas = _shares(backbone.style_layers, config.style_layer_weights)
+
+    def term(_x: Tensor, features: Features) -> Tensor:
+        losses = [
+            betas[name] * style_loss(layer.distance(features[statistic_of(name)]), layer.shares, layer.tolerances)
+            for name, layer in left.items()
+        ]
+        return torch.stack(losses).sum()
+
+    return term if left else None, sum(betas[name] * layer.zero for name, layer in left.items())
+
+
+def _matting_term(content: ContentInput) -> LossFunction | None:
+    laplacian = content.laplacian
+    return None if laplacian is None else lambda x, _features: matting_loss(x, laplacian)
+
+
+def _edge_term(backbone: Backbone, content: ContentInput, features: Features) -> LossFunction | None:
+    find = backbone.edges
+    if find is None:
+        return None
+    edges = find(content.image, features)
+    return lambda x, features: edge_loss(find(x, features), edges)
+
+
+def _color_term(
+    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], config: TransferConfig
+) -> LossFunction | None:
+    """Compare quantiles of colours with those of each region's style; of several styles their mean, a barycentre."""
+    own = to_lab(content.image[0].permute(1, 2, 0).reshape(-1, 3))
+    theirs = [to_lab(style.image[0].permute(1, 2, 0).reshape(-1, 3)) for style in styles]
+    found = _targets(
+        content,
+        styles,
+        assignments,
+        config.strength,
+        lambda mask: color_quantiles(own, region_of(mask)),
+        lambda style, mask: color_quantiles(theirs[style], region_of(mask)),
+    )
+    if found is None:
+        return None
+    regions = list(map(region_of, found.masks))
+    return lambda x, _features: color_loss(x, regions, found.targets.unbind(), found.shares)
+
+
+def _grain_term(
+    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], config: TransferConfig
+) -> LossFunction | None:
+    """Compare covariances of the finest bands with those of each region's style; of several styles their mean."""
+
+    def grain(image: Tensor, mask: Tensor) -> Tensor:
+        return grain_covariances(image, grain_regions(mask[None]))[0]
+
+    found = _targets(
+        content,
+        styles,
+        assignments,
+        config.strength,
+        lambda mask: grain(content.image, mask),
+        lambda style, mask: grain(styles[style].image, mask),
+        least=MIN_CELLS * 4 ** (BANDS - 1),  # of pixels: what are four cells of the last band
+    )
+    if found is None:
+        return None
+    places = grain_regions(found.masks)
+
+    def term(x: Tensor, _features: Features) -> Tensor:
+        covariances = grain_covariances(x, places, wraps=config.tiles)
+        return style_loss(grain_distances(covariances, found.targets), found.shares)
+
+    return term
 
 
 def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str, float]:
     """Layer weights that sum to one."""
     values = list(weights) if weights is not None else [1.0] * len(layers)
     return {layer: value / sum(values) for layer, value in zip(layers, values, strict=True)}
-
-
-def _color_targets(
-    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], strength: float
-) -> _Targets | None:
-    """Return the quantiles of each region's style; of several styles their mean, which is their barycentre."""
-    own = to_lab(content.image[0].permute(1, 2, 0).reshape(-1, 3))
-    theirs = [to_lab(style.image[0].permute(1, 2, 0).reshape(-1, 3)) for style in styles]
-    return _targets(
-        content,
-        styles,
-        assignments,
-        strength,
-        lambda mask: color_quantiles(own, region_of(mask)),
-        lambda style, mask: color_quantiles(theirs[style], region_of(mask)),
-    )
-
-
-def _grain_targets(
-    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], strength: float
-) -> _Targets | None:
-    """Return the covariances of the finest bands of each region's style; of several styles their mean."""
-
-    def grain(image: Tensor, mask: Tensor) -> Tensor:
-        return grain_covariances(image, grain_regions(mask[None]))[0]
-
-    return _targets(
-        content,
-        styles,
-        assignments,
-        strength,
-        lambda mask: grain(content.image, mask),
-        lambda style, mask: grain(styles[style].image, mask),
-        least=MIN_CELLS * 4 ** (BANDS - 1),  # of pixels: what are four cells of the last band
-    )
 
 
 def _targets(

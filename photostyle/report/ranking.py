@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from photostyle.images import resize
+from photostyle.images.tensors import to_tensor
+from photostyle.objective.build import Problem, objective_at
 from photostyle.options.config import TransferConfig
-from photostyle.solvers.problem import Problem, build_stage, to_tensor
-from photostyle.solvers.schedule import Stage
+from photostyle.solvers.schedule import PHOTOREALISM
 
 
 class FixedObjective:
@@ -25,8 +26,7 @@ class FixedObjective:
 
     def __init__(self, problem: Problem, config: TransferConfig, size: tuple[int, int]) -> None:
         self.problem, self.config, self.size = problem, config, size
-        stage = Stage("photorealism", size, 1)  # with the Matting Laplacian, where it has a weight
-        self.objective = build_stage(problem, stage, config)[0]
+        self.objective = objective_at(problem, replace(PHOTOREALISM, size=size), config)
 
     def __call__(self, picture: NDArray[np.float32]) -> dict[str, float]:
         """Return the weighted terms at a picture, shape (H, W, 3) in [0, 1], and their sum as "total"."""

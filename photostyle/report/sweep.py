@@ -18,7 +18,7 @@ from photostyle.report.grid import GridCell, labelled_grid
 
 if TYPE_CHECKING:
     from photostyle.errors import SavablePicture
-    from photostyle.record import Recordable
+    from photostyle.preparation import Prepared
     from photostyle.report.ranking import FixedObjective
 
 _NO_BREAK = "\u00a0"  # a space at which a line isn't broken
@@ -115,7 +115,7 @@ class Sweep:
         )
 
 
-def ranked(done: Sequence[Cell], vary: dict[str, list[Any]], ready: Recordable, objective: FixedObjective) -> Sweep:
+def ranked(done: Sequence[Cell], vary: dict[str, list[Any]], ready: Prepared, objective: FixedObjective) -> Sweep:
     """Return the cells so far, best first, with their record."""
     cells = tuple(sorted(done, key=lambda cell: (cell.objective.get("total", math.inf), cell.number)))
     record = {

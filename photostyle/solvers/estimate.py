@@ -14,8 +14,8 @@ from photostyle.errors import MemoryLimitError, UsageError
 from photostyle.images import fit_longest_side
 from photostyle.networks import Backbone
 from photostyle.networks.vgg import VGG, block_of
+from photostyle.objective.build import Problem
 from photostyle.options.config import TransferConfig
-from photostyle.solvers.problem import Problem
 from photostyle.solvers.schedule import Stage, plan
 
 # Bytes of an evaluation with its gradient, fixed and a pixel, by the number of tiled blocks; and how much longer it

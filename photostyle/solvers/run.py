@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from photostyle.errors import DivergedError, MemoryLimitError, OutputError
-from photostyle.field.space import FieldSpace, paint
 from photostyle.images import resize
+from photostyle.images.tensors import to_array
 from photostyle.objective.total import Evaluation, Objective
 from photostyle.options.config import TransferConfig, affine_start
 from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
-from photostyle.solvers.estimate import tiled_choices
-from photostyle.solvers.memory import is_out_of_memory, return_freed_memory
-from photostyle.solvers.pixels import LevelState, optimise
-from photostyle.solvers.problem import Problem, build_stage, to_array, to_tensor
+from photostyle.solvers.memory import is_out_of_memory, keep_freed_memory, return_freed_memory
+from photostyle.solvers.optimise import LevelState, optimise
 from photostyle.solvers.schedule import Stage
-from photostyle.solvers.start import start_picture
+from photostyle.solvers.start import Source
 
-_FIELD_DIMENSIONS = 5  # a field, or its coordinates, is (K, D, N, N, 15), pixels are (1, 3, H, W)
-_ENOUGH = 30  # iterations of a level that paint over the content's detail, with which it begins
+ObjectiveAt = Callable[[Stage, TransferConfig, int], Objective]
+"""From a stage, the options, and how many blocks of the network to tile, to what is minimised."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +70,28 @@ class Solution:
 
 
 def solve(
-    problem: Problem,
     stages: Sequence[Stage],
-    config: TransferConfig,
+    objective_at: ObjectiveAt,
+    source: Source,
     callback: Callback,
+    *,
+    tilings: Callable[[Stage], Sequence[int]] = lambda _stage: [0],
     checkpoint: Checkpoint | None = None,
 ) -> Solution:
     """Optimise through all stages.
 
     Parameters
     ----------
-    problem : Problem
     stages : sequence of Stage
         None for statistics and grades: the field's start is the result.
-    config : TransferConfig
-        Resolved.
+    objective_at : callable
+        Builds the objective of a stage: a solver knows neither regions nor networks.
+    source : Source
+        What the first stage starts from, with the options, resolved.
     callback : callable
         Receives a Step after each iteration, Snapshots and Messages.
+    tilings : callable
+        How many blocks of the network to tile at a stage, and what to try next where the memory doesn't suffice.
     checkpoint : Checkpoint, optional
         Where to write checkpoints, and whether to go on from one.
 
@@ -104,7 +107,7 @@ def solve(
     UsageError, OutputError
         If a checkpoint is to be resumed and can't be.
     """
-    run = _Run(problem, stages, config, callback, checkpoint)
+    run = _Run(stages, objective_at, source, callback, tilings, checkpoint)
     try:
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
             run.go()
@@ -115,9 +118,9 @@ def solve(
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        width, height = stages[run.index].size if stages else problem.content.shape[1::-1]
+        width, height = stages[run.index].size if stages else source.content.shape[1::-1]
         stop = MemoryLimitError(
-            f"the memory of {problem.device} doesn't suffice for {width}×{height}: pass a smaller --size"
+            f"the memory of {source.device} doesn't suffice for {width}×{height}: pass a smaller --size"
         )
         if not run.solution.history:
             raise stop from None
@@ -133,14 +136,15 @@ class _Run:
 
     def __init__(
         self,
-        problem: Problem,
         stages: Sequence[Stage],
-        config: TransferConfig,
+        objective_at: ObjectiveAt,
+        source: Source,
         callback: Callback,
+        tilings: Callable[[Stage], Sequence[int]],
         checkpoint: Checkpoint | None,
     ) -> None:
-        self.problem, self.stages, self.config = problem, stages, config
-        self.callback, self.checkpoint = callback, checkpoint
+        self.stages, self.objective_at, self.source, self.config = stages, objective_at, source, source.config
+        self.callback, self.tilings, self.checkpoint = callback, tilings, checkpoint
         self.solution = Solution()
         self.index = 0
         self.level: LevelState | None = None
@@ -151,9 +155,9 @@ class _Run:
     def go(self) -> None:
         """Go through the stages that are left."""
         if self.checkpoint is not None and self.checkpoint.resume:
-            self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint, self.problem.device))
+            self._load(load_checkpoint(self.checkpoint.path, self.checkpoint.fingerprint, self.source.device))
         if not self.stages:
-            self.previous = self._space().start(*self._space().grid)
+            self.previous = self.source.closed_form()
         while self.index < len(self.stages):
             stage = self.stages[self.index]
             config = affine_start(self.config) if stage.grid and self.config.solver == "pixels" else self.config
@@ -171,8 +175,7 @@ class _Run:
 
     def _within_memory(self, stage: Stage, config: TransferConfig) -> None:
         """Optimise at one stage; where a GPU has less memory than was thought, go on with more tiled blocks."""
-        backbone, device = self.problem.backbone, self.problem.device
-        choices = tiled_choices(backbone, stage, config, device)
+        device, choices = self.source.device, self.tilings(stage)
         for blocks in choices:
             try:
                 self._optimise(stage, config, blocks)
@@ -189,12 +192,13 @@ class _Run:
 
     def _optimise(self, stage: Stage, config: TransferConfig, tiled_blocks: int) -> None:
         return_freed_memory()
-        objective, content, style = build_stage(self.problem, stage, config, tiled_blocks)
-        self.objective = objective
+        keep_freed_memory()
+        self.objective = objective = self.objective_at(stage, config, tiled_blocks)
         for note in objective.notes:
             self._note(note, "detail")
         if self.level is None:
-            x = self._begin(stage, content, style)
+            before = None if self.previous is None else (self.stages[self.index - 1], self.previous)
+            x = self.source.at(stage, before)
             self.level = LevelState(x, x.clone())
         optimise(objective, self.level, stage.iterations, config, self._on_iteration)
 
@@ -206,13 +210,15 @@ class _Run:
         """Put the best so far into the solution; nothing if it ended before any iteration."""
         if self.solution.stopped is not None and not self.solution.history:
             return
-        best = self.level.best if self.level is not None else self.previous
-        if best is None:
-            return
-        if best.ndim == _FIELD_DIMENSIONS:
-            self.solution.field = self._space().field(best).cpu().numpy()
+        if self.level is not None:
+            image, self.solution.field = self.source.result(self.stages[self.index], self.level.best)
+        elif self.previous is not None:
+            before = self.stages[self.index - 1] if self.stages else None
+            image, self.solution.field = self.source.result(before, self.previous)
         else:
-            self.solution.image = resize(to_array(best), self.stages[-1].size, wraps=self.config.tiles)
+            return
+        if image is not None:
+            self.solution.image = resize(image, self.stages[-1].size, wraps=self.config.tiles)
 
     def save(self) -> None:
         """Write a checkpoint, if there is a place for it and something to keep."""
@@ -239,32 +245,6 @@ class _Run:
         self.solution.notes = list(state["notes"])
         self.before = state["elapsed"]
         self.callback(Message(f"resumed after iteration {len(self.solution.history)}"))
-
-    def _space(self) -> FieldSpace:
-        assert self.problem.space is not None
-        return self.problem.space
-
-    def _begin(self, stage: Stage, content: Tensor, style: Tensor) -> Tensor:
-        config, previous = self.config, self.previous
-        if stage.grid is not None:
-            if previous is not None:
-                return previous
-            strength = 0.0 if config.start == "content" else config.strength
-            return self._space().start(*stage.grid, strength)
-        if previous is None:
-            assert config.start is not None
-            return start_picture(config.start, content, style, seed=config.seed, noise_share=config.noise_share)
-        if previous.ndim == _FIELD_DIMENSIONS:
-            field = self._space().field(previous).cpu().numpy()
-            painted = paint(field, self._space(), resize(self.problem.content, stage.size))
-            return to_tensor(painted, self.problem.device)
-        if previous.shape == content.shape:
-            return previous.clone()
-        enlarged = to_tensor(resize(to_array(previous), stage.size, wraps=config.tiles), self.problem.device)
-        if not config.content_weight or config.tiles or stage.iterations < _ENOUGH:
-            return enlarged
-        coarse = resize(resize(self.problem.content, (previous.shape[3], previous.shape[2])), stage.size)
-        return enlarged + (content - to_tensor(coarse, self.problem.device))
 
     def _on_iteration(self, level: LevelState, at: Evaluation) -> None:
         stage = self.stages[self.index]

@@ -31,24 +31,27 @@ class Stage:
     Attributes
     ----------
     name : str
-        "style"; "photorealism" where the Matting Laplacian takes part; "affine field" where a field is optimised.
+        For people: "style"; "photorealism" where the Matting Laplacian takes part; "affine field".
     size : tuple of int
         (width, height).
     iterations : int
         At least one.
     grid : tuple of int or None
         (tones, cells) of an affine field; None where the pixels are optimised.
+    matting : bool
+        Whether the Matting Laplacian takes part, where it has a weight.
     """
 
     name: str
     size: tuple[int, int]
     iterations: int
     grid: tuple[int, int] | None = None
+    matting: bool = False
 
-    @property
-    def matting(self) -> bool:
-        """Whether the Matting Laplacian takes part."""
-        return self.name != "style"
+
+STYLE, PHOTOREALISM = Stage("style", (0, 0), 0), Stage("photorealism", (0, 0), 0, matting=True)
+"""What the stages over pixels have in common; each takes size and iterations of its own."""
+_FIELD = Stage("affine field", (0, 0), 0, _FIELD_GRID, matting=True)
 
 
 def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
@@ -85,11 +88,11 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
     sizes = [size] if single else _sizes(size)
     if config.tiles:
         sizes = [tile_size(each) for each in sizes]
-    last = "photorealism" if config.matting_weight else "style"
+    last = PHOTOREALISM if config.matting_weight else STYLE
     if config.start == "affine":
         first = _field_stages(field_size(size), max(1, round(_FIELD_SHARE * iterations)), single)
-    elif config.mode == "photo" and last == "photorealism" and iterations > 1:
-        first = _split("style", sizes, max(1, round(_STYLE_SHARE * iterations)))
+    elif config.mode == "photo" and last.matting and iterations > 1:
+        first = _split(STYLE, sizes, max(1, round(_STYLE_SHARE * iterations)))
     else:
         stages = _split(last, sizes, iterations)
         return [_few(stage) for stage in stages] if config.settle else stages
@@ -120,11 +123,8 @@ def _field_stages(size: tuple[int, int], iterations: int, single: bool) -> list[
     share, part = _COARSE_FIELD
     coarse, count = fit_longest_side(size, max(1, round(share * max(size)))), int(part * iterations)
     if single or not count or min(coarse) < _LEAST_SIDE:
-        return [Stage("affine field", size, iterations, _FIELD_GRID)]
-    return [
-        Stage("affine field", coarse, count, _FIELD_GRID),
-        Stage("affine field", size, iterations - count, _FIELD_GRID),
-    ]
+        return [replace(_FIELD, size=size, iterations=iterations)]
+    return [replace(_FIELD, size=coarse, iterations=count), replace(_FIELD, size=size, iterations=iterations - count)]
 
 
 def _sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -135,7 +135,7 @@ def _sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
     return sizes
 
 
-def _split(name: str, sizes: list[tuple[int, int]], iterations: int) -> list[Stage]:
+def _split(stage: Stage, sizes: list[tuple[int, int]], iterations: int) -> list[Stage]:
     """Share out iterations as n : n - 1 : … : 1; with fewer than there are levels, only the finest remain."""
     sizes = sizes[-iterations:]
     parts = list(range(len(sizes), 0, -1))
@@ -145,4 +145,4 @@ def _split(name: str, sizes: list[tuple[int, int]], iterations: int) -> list[Sta
         if counts[index] == 0:
             counts[counts.index(max(counts))] -= 1
             counts[index] = 1
-    return [Stage(name, size, count) for size, count in zip(sizes, counts, strict=True)]
+    return [replace(stage, size=size, iterations=count) for size, count in zip(sizes, counts, strict=True)]

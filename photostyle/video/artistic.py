@@ -17,14 +17,16 @@ from torch import Tensor
 
 from photostyle.colors.luminance import grey
 from photostyle.colors.statistics import moments, transport_map
+from photostyle.finish.result import finished
 from photostyle.images import resize
+from photostyle.images.tensors import to_array, to_tensor
+from photostyle.objective.build import Problem
 from photostyle.objective.total import Features, LossFunction, Objective
 from photostyle.options.config import TransferConfig
-from photostyle.pipeline import finished
+from photostyle.pipeline import solve_problem
 from photostyle.progress import Callback
-from photostyle.solvers.problem import Problem, to_array, to_tensor
-from photostyle.solvers.run import Solution, solve
-from photostyle.solvers.schedule import Stage, plan
+from photostyle.solvers.run import Solution
+from photostyle.solvers.schedule import PHOTOREALISM, STYLE, plan
 from photostyle.video.flow import consistent, explained, optical_flow, warped
 from photostyle.video.solving import solve_from
 from photostyle.video.strip import Reel, picture_of
@@ -46,7 +48,7 @@ def stylise_frame(
     config = reel.prepared.config
     problem = _problem(reel, tracked)
     if before is None or last is None:
-        solution = solve(problem, plan(config, reel.solve_size), config, callback)
+        solution = solve_problem(problem, plan(config, reel.solve_size), config, callback)
         if solution.stopped is not None:
             raise solution.stopped
         assert solution.image is not None
@@ -59,7 +61,7 @@ def stylise_frame(
             term = (temporal_loss(target, mask), temporal)
             return replace(objective, terms={**objective.terms, "temporal": term})
 
-        stage = Stage("photorealism" if config.matting_weight else "style", reel.solve_size, iterations)
+        stage = replace(PHOTOREALISM if config.matting_weight else STYLE, size=reel.solve_size, iterations=iterations)
         best, losses = solve_from(problem, stage, _settling(config), target, extended, callback)
         solved = to_array(best)
     picture = picture_of(tracked.frame)

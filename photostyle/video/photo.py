@@ -19,14 +19,15 @@ from torch import Tensor
 
 from photostyle.field.mattes import soft_matte
 from photostyle.field.space import FieldSpace, field_space
+from photostyle.finish.result import finished, whole_way
 from photostyle.images import resize
+from photostyle.objective.build import Problem
 from photostyle.objective.matting import matting_laplacian
 from photostyle.objective.total import Objective
 from photostyle.options.defaults import CLOSED_FORMS
-from photostyle.pipeline import finished, whole_way
+from photostyle.pipeline import solve_problem
 from photostyle.progress import Callback
-from photostyle.solvers.problem import Problem
-from photostyle.solvers.run import Solution, solve
+from photostyle.solvers.run import Solution
 from photostyle.solvers.schedule import plan
 from photostyle.video.fields import Field, fields_at, filled, smoothed
 from photostyle.video.shots import Interval, Shot
@@ -58,7 +59,7 @@ def solve_key(
         return dict(zip(labels, field, strict=True)), {}
     stages = plan(config, reel.solve_size)
     if previous is None:
-        solution = solve(problem, stages, config, callback)
+        solution = solve_problem(problem, stages, config, callback)
         if solution.stopped is not None:
             raise solution.stopped
         assert solution.field is not None

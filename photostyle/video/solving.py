@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from photostyle.errors import MemoryLimitError
+from photostyle.objective.build import Problem, objective_at
 from photostyle.objective.total import Evaluation, Objective
 from photostyle.options.config import TransferConfig
 from photostyle.progress import Callback, Step
 from photostyle.solvers.estimate import tiled_choices
 from photostyle.solvers.memory import is_out_of_memory
-from photostyle.solvers.pixels import LevelState, optimise
-from photostyle.solvers.problem import Problem, build_stage
+from photostyle.solvers.optimise import LevelState, optimise
 from photostyle.solvers.schedule import Stage
 
 
@@ -43,8 +43,7 @@ def solve_from(
     for blocks in choices:
         try:
             with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-                objective, _, _ = build_stage(problem, stage, config, blocks)
-                objective = extended(objective)
+                objective = extended(objective_at(problem, stage, config, blocks))
                 state = optimise(objective, LevelState(start, start.clone()), stage.iterations, config, on_iteration)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from photostyle.errors import RegionError
 from photostyle.images import resize
+from photostyle.images.tensors import to_tensor
+from photostyle.objective.build import Problem, objective_at
 from photostyle.options.config import TransferConfig
-from photostyle.solvers.problem import Problem, build_stage
-from photostyle.solvers.schedule import Stage
+from photostyle.solvers.schedule import STYLE
 
 
 class ObjectiveTerms:
@@ -51,18 +52,18 @@ class ObjectiveTerms:
             gamut_weight=0.0,
         )
         self.size, self.device = size, segmented.device
-        self.regions = build_stage(segmented, Stage("style", size, 1), plain)[0]
+        stage = replace(STYLE, size=size)
+        self.regions = objective_at(segmented, stage, plain)
         if not self.regions.terms["style"][1]:
             raise RegionError(
                 f"no region has enough cells on any style layer at {size[0]}×{size[1]} to be measured: "
                 "take a larger --size, fewer regions, or shallower --style-layers"
             )
-        self.whole = build_stage(unsegmented, Stage("style", size, 1), plain)[0]
+        self.whole = objective_at(unsegmented, stage, plain)
 
     def __call__(self, picture: NDArray[np.float32]) -> dict[str, float]:
         """Return ``content``, ``style_regions`` and ``style_global`` of a picture, shape (H, W, 3) in [0, 1]."""
-        small = resize(picture, self.size).transpose(2, 0, 1)
-        x = torch.from_numpy(np.ascontiguousarray(small))[None].to(self.device)
+        x = to_tensor(resize(picture, self.size), self.device)
         with torch.no_grad():
             regions, whole = self.regions.losses(x), self.whole.losses(x)
         return {
