@@ -28,7 +28,7 @@ from photostyle.errors import Interrupted, StoppedError, UsageError
 from photostyle.finish.result import as_finished, finished, whole_way
 from photostyle.images import resize, write_picture
 from photostyle.objective.build import Problem, objective_at
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved, TransferConfig
 from photostyle.preparation import PictureSource, Prepared, prepare
 from photostyle.progress import Callback, Message, ignore
 from photostyle.record import fingerprint, run_record
@@ -183,7 +183,7 @@ def run_prepared(
 def solve_problem(
     problem: Problem,
     stages: Sequence[Stage],
-    config: TransferConfig,
+    config: Resolved,
     callback: Callback,
     checkpoint: Checkpoint | None = None,
 ) -> Solution:

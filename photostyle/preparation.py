@@ -25,7 +25,7 @@ from photostyle.networks import Backbone, Padding, computes_half
 from photostyle.networks.shared import ModelCache
 from photostyle.objective.build import Problem
 from photostyle.options.checks import weights_by_label
-from photostyle.options.config import TransferConfig, resolve
+from photostyle.options.config import Resolved, TransferConfig, resolve
 from photostyle.options.values import pairs
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.automatic import Segment
@@ -72,7 +72,7 @@ class Prepared:
     content: Picture
     masks: LabelMasks
     styles: tuple[Picture, ...]
-    config: TransferConfig
+    config: Resolved
     size: tuple[int, int]
     solve_size: tuple[int, int]
     notes: tuple[str, ...]
@@ -150,7 +150,7 @@ def _read(
     content: PictureSource,
     style: PictureSource | Sequence[PictureSource],
     mapping: Mapping[str, PictureSource],
-    config: TransferConfig,
+    config: Resolved,
 ) -> tuple[Picture, list[Picture], int, tuple[str, ...]]:
     """Return the content, all styles, how many of them are no region's own, and the labels of the others."""
     plain: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
@@ -165,7 +165,7 @@ def _read(
     return picture, styles, len(plain), tuple(mapping)
 
 
-def _finders(segment: Segment | None, models: ModelCache, config: TransferConfig, callback: Callback) -> dict[str, Any]:
+def _finders(segment: Segment | None, models: ModelCache, config: Resolved, callback: Callback) -> dict[str, Any]:
     """Return what finds automatic and joint regions: what was given finds the former alone."""
     if segment is not None:
         return {"segment": segment, "divide": None}
@@ -174,7 +174,7 @@ def _finders(segment: Segment | None, models: ModelCache, config: TransferConfig
 
 
 def _matched(
-    regions: RegionSet, config: TransferConfig, plain: int, labels: Sequence[str]
+    regions: RegionSet, config: Resolved, plain: int, labels: Sequence[str]
 ) -> tuple[list[Assignment], list[str]]:
     """Match the regions of content and styles; a note for every decision."""
     wishes = Wishes(
@@ -194,7 +194,7 @@ def _notes(
     picture: Picture,
     styles: Sequence[Picture],
     regions: RegionSet,
-    config: TransferConfig,
+    config: Resolved,
     size: tuple[int, int],
     fitted: tuple[int, int],
 ) -> list[str]:
@@ -213,10 +213,10 @@ def _notes(
     return notes
 
 
-def _network(config: TransferConfig, models: ModelCache, device: str, callback: Callback) -> Backbone:
+def _network(config: Resolved, models: ModelCache, device: str, callback: Callback) -> Backbone:
     """Load the backbone, and check that there is a weight for each of its layers."""
     backbone = models.backbone(
-        cast(str, config.backbone),
+        config.backbone,
         content_layers=config.content_layers,
         style_layers=config.style_layers,
         weights=config.weights,
@@ -242,7 +242,7 @@ def _problem(
     regions: RegionSet,
     assignments: Sequence[Assignment],
     backbone: Backbone,
-    config: TransferConfig,
+    config: Resolved,
     size: tuple[int, int],
     solve_size: tuple[int, int],
     longest: int,

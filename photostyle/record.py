@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from photostyle._version import __version__
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import OPTIONS, Resolved
 
 if TYPE_CHECKING:
     from photostyle.images import Picture
@@ -21,15 +21,10 @@ if TYPE_CHECKING:
     from photostyle.regions.labels import LabelMasks
     from photostyle.solvers.run import Solution
 
-# Options that change what is kept on the way, but not the result.
-_BYSTANDERS = ("snapshot_every", "snapshots", "checkpoint_every", "offline", "strip_metadata")
-
 
 def fingerprint(prepared: Prepared) -> str:
     """Return a hash of all that the result depends on: pictures, masks, weights, options and versions."""
-    config = asdict(prepared.config)
-    for name in _BYSTANDERS:
-        del config[name]
+    config = {n: v for n, v in asdict(prepared.config).items() if OPTIONS[n].changes in ("picture", "machine")}
     digest = hashlib.sha256()
     digest.update(repr(sorted(config.items())).encode())
     digest.update(repr((_versions(), prepared.problem.device, prepared.problem.backbone.sha256)).encode())
@@ -85,7 +80,7 @@ def _picture(picture: Picture, masks: LabelMasks | None) -> dict[str, Any]:
     return {"name": picture.name, "size": list(picture.size), "bit_depth": picture.bit_depth, "regions": regions}
 
 
-def _plain(config: TransferConfig) -> dict[str, Any]:
+def _plain(config: Resolved) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
 
 

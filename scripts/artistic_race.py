@@ -28,13 +28,13 @@ from classic_algorithm import HISTORY, OPTIONS, minimise, plain_problem
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from photostyle.apps.cli.options import parse_text
 from photostyle.errors import Interrupted, MemoryLimitError, SavablePicture, UsageError
 from photostyle.images import Picture, resize, write_picture
 from photostyle.images.tensors import to_array, to_tensor
 from photostyle.objective.build import objective_at
 from photostyle.objective.total import Evaluation
 from photostyle.options.config import TransferConfig
+from photostyle.options.parsing import parse_text
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import Prepared, prepare
 from photostyle.progress import Event, Snapshot, Step

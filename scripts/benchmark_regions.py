@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from photostyle.apps.cli.options import parse_text
 from photostyle.images import write_atomically, write_picture
 from photostyle.options.config import TransferConfig
+from photostyle.options.parsing import parse_text
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import Prepared, prepare
 from photostyle.progress import Event, Step

@@ -23,8 +23,7 @@ from photostyle.apps.cli.files import checkpoint_path, snapshot_path
 from photostyle.errors import UsageError
 from photostyle.networks.registry import MODELS
 from photostyle.networks.vgg import VGG
-from photostyle.options.config import TransferConfig
-from photostyle.options.defaults import CHOICES
+from photostyle.options.config import OPTIONS, TransferConfig
 from photostyle.report.beside import record_path
 
 
@@ -368,7 +367,7 @@ def test_help_shows_every_option(shop, monkeypatch, command, columns):
     for option in ("--output", "--content-mask", "--style-mask", "--overwrite", "--json", "--quiet"):
         assert option in words
     text = "".join(words)
-    for choices in CHOICES.values():
+    for choices in (each.choices for each in OPTIONS.values() if each.choices):
         assert "|".join(choices) in text or all(choice in text for choice in choices)
     assert shop(command, "-h").out == outcome.out
 

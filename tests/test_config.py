@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 from dataclasses import FrozenInstanceError, fields
+from typing import get_type_hints
 
 import pytest
 
+from photostyle.apps.cli import app
 from photostyle.errors import UsageError
-from photostyle.options.config import TransferConfig, affine_start, option_help, resolve
-from photostyle.options.defaults import CHOICES
+from photostyle.options.config import OPTIONS, TransferConfig, affine_start, option_help, resolve
+from photostyle.options.table import THEMES
+from photostyle.options.typed import TransferOptions
+
+CHOICES = {name: each.choices for name, each in OPTIONS.items() if each.choices}
 
 
 def test_defaults_are_allowed_and_frozen():
@@ -184,3 +191,39 @@ def test_the_help_tells_the_learning_rates_as_they_are():
     for optimizer in CHOICES["optimizer"]:
         rate = resolve(TransferConfig(optimizer=optimizer)).learning_rate
         assert f"{rate:g} for {optimizer}" in option_help("learning_rate")
+
+
+def test_the_table_knows_every_option():
+    assert [f.name for f in fields(TransferConfig)] == list(OPTIONS)
+    for name, each in OPTIONS.items():
+        assert each.theme in THEMES, name
+        assert each.kind in (bool, int, float, str), name
+        assert each.optional == (each.default is None), name
+        each.check(each.default)
+    kept_on_the_way = {"offline", "snapshot_every", "snapshots", "checkpoint_every"}
+    assert {name for name, each in OPTIONS.items() if each.changes == "nothing"} == kept_on_the_way
+
+
+def test_options_are_typed_as_the_config_is():
+    assert get_type_hints(TransferOptions) == get_type_hints(TransferConfig)
+
+
+@pytest.mark.parametrize("name", ["calm_weight", "detail_weight", "field_weight"])
+@pytest.mark.parametrize("mode", ["artistic", "photo"])
+def test_a_weight_of_the_field_needs_a_field(name, mode):
+    with pytest.raises(UsageError, match=rf"--{name.replace('_', '-')} is for the affine field"):
+        resolve(TransferConfig(mode=mode, solver="pixels", **{name: 3.0}))
+    assert getattr(resolve(TransferConfig(mode="photo", **{name: 3.0})), name) == 3.0
+    assert getattr(resolve(TransferConfig(mode=mode, solver="pixels", **{name: 0.0})), name) == 0.0
+
+
+def test_the_help_shows_every_option_once_under_its_theme(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["photostyle", "transfer", "--help"])
+    with pytest.raises(SystemExit):
+        app.main()
+    text = capsys.readouterr().out
+    places = [text.index(f"\n{theme}:") for theme in THEMES]
+    assert places == sorted(places)
+    for name, each in OPTIONS.items():
+        (found,) = re.finditer(rf"^  --{name.replace('_', '-')}[ /\n]", text, re.M)
+        assert max(place for place in places if place < found.start()) == text.index(f"\n{each.theme}:"), name

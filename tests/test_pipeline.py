@@ -26,11 +26,12 @@ from photostyle.errors import (
 )
 from photostyle.images import read_picture
 from photostyle.objective.matting import matting_laplacian
-from photostyle.options.config import TransferConfig, resolve
-from photostyle.options.defaults import CHOICES
+from photostyle.options.config import OPTIONS, TransferConfig, resolve
 from photostyle.studies.measure import ObjectiveTerms
 
 CONTENT, STYLE, OTHER = picture(64, 48, 1), picture(52, 44, 2), picture(44, 60, 3)
+
+CHOICES = {name: each.choices for name, each in OPTIONS.items() if each.choices}
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from photostyle.apps.cli.options import parse_text
 from photostyle.apps.cli.sweep import parse_vary
 from photostyle.errors import UsageError
 from photostyle.options.config import TransferConfig
+from photostyle.options.parsing import parse_text
 from photostyle.options.variations import checked_values, combinations, file_name, value_text, values_text
 
 

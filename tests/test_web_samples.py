@@ -8,8 +8,10 @@ from helpers import SAMPLES
 
 from photostyle.apps.web.editing import KEEP
 from photostyle.apps.web.samples import find_samples
-from photostyle.options.defaults import CHOICES
+from photostyle.options.config import OPTIONS
 from photostyle.regions.labelmap.label_colors import LABEL_COLORS
+
+CHOICES = {name: each.choices for name, each in OPTIONS.items() if each.choices}
 
 
 def test_those_of_the_repository_are_found():

@@ -14,9 +14,9 @@ from photostyle.batches.inputs import Input, find_input
 from photostyle.batches.job import Batch, Job
 from photostyle.batches.located import Located, Place, read_located
 from photostyle.batches.naming import check_outputs, constant_folder, output_name
-from photostyle.batches.option_values import OPTIONS, known_name, option_value, several_values
+from photostyle.batches.option_values import known_name, option_value, several_values
 from photostyle.errors import UsageError
-from photostyle.options.config import TransferConfig, resolve
+from photostyle.options.config import OPTIONS, TransferConfig, resolve
 from photostyle.options.variations import values_text
 from photostyle.regions.segmentation import SEGMENTERS
 
@@ -39,7 +39,7 @@ def read_batch(path: str | os.PathLike[str], *, output: str | os.PathLike[str] |
     sections = _named(root, "the file", _SECTIONS)
     if not {"jobs", "matrix"} & set(sections):
         raise root.place.error("there is neither jobs: (a list) nor matrix: (content:, style: and options)")
-    defaults = _named(sections["defaults"], "defaults", _PICTURES + OPTIONS) if "defaults" in sections else {}
+    defaults = _named(sections["defaults"], "defaults", (*_PICTURES, *OPTIONS)) if "defaults" in sections else {}
     if "output" in sections:
         defaults = {"output": sections["output"], **defaults}
     base = file.absolute().parent
@@ -75,12 +75,14 @@ def _named(found: Located, where: str, allowed: Sequence[str]) -> dict[str, Loca
 
 
 def _listed(found: Located, defaults: Mapping[str, Located]) -> list[Draft]:
-    return [(each.place, {**defaults, **_named(each, "a job", _PICTURES + OPTIONS)}) for each in found.entries("jobs")]
+    return [
+        (each.place, {**defaults, **_named(each, "a job", (*_PICTURES, *OPTIONS))}) for each in found.entries("jobs")
+    ]
 
 
 def _matrix(found: Located, defaults: Mapping[str, Located], base: Path) -> list[Draft]:
     """Return all combinations of contents, styles and the options' values, the last of which changes fastest."""
-    given = _named(found, "matrix", _PICTURES + OPTIONS)
+    given = _named(found, "matrix", (*_PICTURES, *OPTIONS))
     axes: dict[str, list[Located]] = {}
     for name in ("content", "style"):
         if name in given:

@@ -12,11 +12,10 @@ from typing import Any
 from photostyle._version import __version__
 from photostyle.batches.inputs import Hashes, Input, replaced
 from photostyle.batches.located import Place
-from photostyle.options.config import TransferConfig, resolve
+from photostyle.options.config import OPTIONS, TransferConfig, resolve
 from photostyle.report.beside import record_path, regions_paths
 
 # Options that change how or where is computed, or what is kept on the way, but not what is asked for.
-_BYSTANDERS = ("snapshot_every", "snapshots", "checkpoint_every", "offline", "device")
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,8 @@ def job_key(job: Job, hashes: Hashes) -> str:
     That is the content of its files, whatever they are called, the options with all defaults filled in, the format of
     the output, and the version of photostyle.
     """
-    options = asdict(resolve(job.config))
-    for name in _BYSTANDERS:
-        del options[name]
+    resolved = asdict(resolve(job.config)).items()
+    options = {name: value for name, value in resolved if OPTIONS[name].changes in ("picture", "file")}
     told = {
         "photostyle": __version__,
         "arguments": replaced(job.arguments, hashes.of_input),

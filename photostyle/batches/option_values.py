@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import types
-import typing
 from collections.abc import Iterable
 from typing import Any
 
 from photostyle.batches.located import Located
 from photostyle.errors import UsageError
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import OPTIONS, TransferConfig
+from photostyle.options.parsing import WANTED, scalar
 from photostyle.options.values import flag
 
-_HINTS = typing.get_type_hints(TransferConfig)
-OPTIONS = tuple(_HINTS)
-"""The names of all options."""
-
-_NOT_KEPT = ("snapshots", "snapshot_every", "checkpoint_every")
-_WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_KEPT_ON_THE_WAY = ("snapshots", "snapshot_every", "checkpoint_every")
+_READ_AS = {str: ("str", "int", "float", "bool"), bool: ("bool",), int: ("int", "str"), float: ("int", "float", "str")}
+_WANTED = {**WANTED, bool: "true or false"}
 
 
 def known_name(key: str, found: Located, allowed: Iterable[str], where: str) -> str:
     """Return the name that a key stands for, hyphens being underscores."""
     name, names = key.strip().replace("-", "_"), list(allowed)
-    if name in _NOT_KEPT and name in names:
+    if name in _KEPT_ON_THE_WAY and name in names:
         raise found.place.error(f"{key} has no place in a batch, which keeps finished pictures alone: leave it out")
     if name in names:
         return name
@@ -35,15 +31,14 @@ def known_name(key: str, found: Located, allowed: Iterable[str], where: str) -> 
 
 def option_value(name: str, found: Located) -> Any:
     """Return the value of one option, checked by itself."""
-    hint = _HINTS[name]
+    option = OPTIONS[name]
     if found.kind == "null":
         value: Any = None
-        if types.NoneType not in typing.get_args(hint):
-            raise found.place.error(f"{name} is empty, but must be {_wanted(hint)}: give it a value or leave it out")
-    elif "tuple" in str(hint):
-        value = tuple(_items(name, found))
+        if not option.optional:
+            wanted = "a list" if option.many else _WANTED[option.kind]
+            raise found.place.error(f"{name} is empty, but must be {wanted}: give it a value or leave it out")
     else:
-        value = _scalar(name, found, _kind(hint))
+        value = tuple(_items(name, found)) if option.many else _scalar(name, found, option.kind)
     try:
         TransferConfig(**{name: value})
     except UsageError as error:
@@ -68,7 +63,7 @@ def several_values(name: str, found: Located) -> list[Any]:
 
 
 def _items(name: str, found: Located) -> list[Any]:
-    kind = _kind(_HINTS[name])
+    kind = OPTIONS[name].kind
     if found.kind == "map":
         if name not in ("match", "region_weights"):
             raise found.place.error(f"{name} is a mapping, but must be a list")
@@ -86,26 +81,8 @@ def _scalar(name: str, found: Located, kind: type) -> Any:
     if found.kind not in ("seq", "map", "null") and not (found.quoted and kind is not str):
         text = found.value.strip()
         try:
-            if kind is str and text:
-                return text
-            if kind is bool and found.kind == "bool":
-                return text.lower() in ("true", "yes", "on")
-            if kind is int and found.kind in ("int", "str"):
-                return int(text)
-            if kind is float and found.kind in ("int", "float", "str"):
-                return float(text.replace("_", ""))
+            if text and found.kind in _READ_AS[kind]:
+                return scalar(kind, text.replace("_", "") if kind is float else text)
         except ValueError:
             pass
     raise found.place.error(f"{name} is {found.found}, but must be {_WANTED[kind]}")
-
-
-def _kind(hint: Any) -> type:
-    text = str(hint)
-    if "tuple" in text:
-        return next(kind for kind in (str, float, int) if f"tuple[{kind.__name__}" in text)
-    plain: type = next(a for a in typing.get_args(hint) or (hint,) if a is not types.NoneType)
-    return plain
-
-
-def _wanted(hint: Any) -> str:
-    return "a list" if "tuple" in str(hint) else _WANTED[_kind(hint)]

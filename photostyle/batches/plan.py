@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +155,7 @@ def _load(job: Job, seen: set[Any], callback: Callback) -> None:
     key = (config.backbone, *settings.values())
     if key not in seen:
         seen.add(key)
-        load_backbone(cast(str, config.backbone), offline=config.offline, callback=callback, **settings)
+        load_backbone(config.backbone, offline=config.offline, callback=callback, **settings)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from photostyle.images.tensors import to_tensor
 from photostyle.objective.calm import calm_loss, calm_targets
 from photostyle.objective.detail import detail_loss, log_contrast
 from photostyle.objective.total import Objective
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.regions.labels import area_average
 
 
@@ -25,7 +25,7 @@ def field_objective(
     space: FieldSpace,
     content: NDArray[np.float32],
     grid: tuple[int, int],
-    config: TransferConfig,
+    config: Resolved,
 ) -> Objective:
     """Turn an objective of pixels into one of a field's coordinates.
 
@@ -37,8 +37,7 @@ def field_objective(
     content : ndarray, shape (H, W, 3)
     grid : tuple of int
         (tones, cells).
-    config : TransferConfig
-        Resolved.
+    config : Resolved
 
     Returns
     -------
@@ -66,8 +65,5 @@ def field_objective(
     def detail(x: Tensor, _features: object) -> Tensor:
         return detail_loss(x, contrast)
 
-    assert config.calm_weight is not None
-    assert config.detail_weight is not None
-    assert config.field_weight is not None
     terms = {**objective.terms, "calm": (calm, config.calm_weight), "detail": (detail, config.detail_weight)}
     return replace(objective, terms=terms, picture=picture, penalties={"field": (penalty, config.field_weight)})

@@ -16,7 +16,7 @@ from photostyle.finish.contrast import auto_contrast
 from photostyle.finish.deband import deband
 from photostyle.finish.denoise import denoised
 from photostyle.images import resize
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.preparation import Prepared
 from photostyle.progress import Callback, Event, Rows, Snapshot, ignore
 from photostyle.regions.labels import area_average
@@ -62,7 +62,7 @@ def _clean(
     return clean(rgb)
 
 
-def whole_way(config: TransferConfig) -> TransferConfig:
+def whole_way(config: Resolved) -> Resolved:
     """Return the options with which a field is solved: all the way, since ``strength`` acts on the finished field."""
     return config if config.solver == "pixels" else replace(config, strength=1.0)
 
@@ -84,7 +84,7 @@ def as_finished(prepared: Prepared, callback: Callback) -> Callback:
     return finished_snapshot
 
 
-def _part_way(config: TransferConfig, content: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+def _part_way(config: Resolved, content: NDArray[np.float32], rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what the field I + s (A - I) makes of a content, where A makes ``rgb``; pixels went so far already."""
     return rgb if whole_way(config) == config else content + np.float32(config.strength) * (rgb - content)
 

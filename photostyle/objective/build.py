@@ -31,7 +31,7 @@ from photostyle.objective.matting import matting_laplacian, matting_loss
 from photostyle.objective.style_targets import StyleInput, StyleLayer, blended, region_shares, style_layers, weakened
 from photostyle.objective.total import Features, LossFunction, Objective
 from photostyle.objective.tv import total_variation
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.regions.labels import LabelMasks
 from photostyle.regions.match import Assignment, Source
 
@@ -112,7 +112,7 @@ class _Targets:
     shares: Tensor
 
 
-def objective_at(problem: Problem, stage: Level, config: TransferConfig, tiled_blocks: int = 0) -> Objective:
+def objective_at(problem: Problem, stage: Level, config: Resolved, tiled_blocks: int = 0) -> Objective:
     """Bring content, styles and masks to the size of a stage and build its objective.
 
     Parameters
@@ -120,8 +120,7 @@ def objective_at(problem: Problem, stage: Level, config: TransferConfig, tiled_b
     problem : Problem
     stage : Level
         A stage of the schedule: its size, whether the Matting Laplacian takes part, and the grid of an affine field.
-    config : TransferConfig
-        Resolved.
+    config : Resolved
     tiled_blocks : int
         How many blocks of the network see the picture tile by tile.
 
@@ -172,7 +171,7 @@ def build_objective(
     content: ContentInput,
     styles: Sequence[StyleInput],
     assignments: Sequence[Assignment],
-    config: TransferConfig,
+    config: Resolved,
     tiled_blocks: int = 0,
 ) -> Objective:
     """Encode content and styles and tie the terms together: a table of name → (function, weight).
@@ -185,8 +184,8 @@ def build_objective(
         In the order to which the assignments refer.
     assignments : sequence of K Assignment
         The style of each region of the content.
-    config : TransferConfig
-        Resolved: weights, layer weights and normalisation.
+    config : Resolved
+        Of it: weights, layer weights and normalisation.
     tiled_blocks : int
         See :mod:`photostyle.objective.encoding`.
 
@@ -234,7 +233,7 @@ def _nothing(x: Tensor, _features: Features) -> Tensor:
     return x.new_zeros(())
 
 
-def _content_term(backbone: Backbone, features: Features, config: TransferConfig) -> tuple[LossFunction, float]:
+def _content_term(backbone: Backbone, features: Features, config: Resolved) -> tuple[LossFunction, float]:
     """Return the content loss over its layers, and what it is without any features."""
     targets = {layer: features[layer] for layer in backbone.content_layers}
     alphas = _shares(backbone.content_layers, config.content_layer_weights)
@@ -248,7 +247,7 @@ def _content_term(backbone: Backbone, features: Features, config: TransferConfig
 
 
 def _style_term(
-    backbone: Backbone, layers: Mapping[str, StyleLayer], config: TransferConfig
+    backbone: Backbone, layers: Mapping[str, StyleLayer], config: Resolved
 ) -> tuple[LossFunction | None, float]:
     """Return the style loss over its layers and regions, and what it is without any features; None if none is left."""
     left = {name: layer for name, layer in layers.items() if len(layer.masks)}
@@ -278,7 +277,7 @@ def _edge_term(backbone: Backbone, content: ContentInput, features: Features) ->
 
 
 def _color_term(
-    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], config: TransferConfig
+    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], config: Resolved
 ) -> LossFunction | None:
     """Compare quantiles of colours with those of each region's style; of several styles their mean, a barycentre."""
     own = to_lab(content.image[0].permute(1, 2, 0).reshape(-1, 3))
@@ -298,7 +297,7 @@ def _color_term(
 
 
 def _grain_term(
-    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], config: TransferConfig
+    content: ContentInput, styles: Sequence[StyleInput], assignments: Sequence[Assignment], config: Resolved
 ) -> LossFunction | None:
     """Compare covariances of the finest bands with those of each region's style; of several styles their mean."""
 

@@ -13,7 +13,7 @@ from photostyle.networks import Backbone
 from photostyle.objective.encoding import encoder, statistic_of
 from photostyle.objective.gram import MIN_CELLS, gram_distance
 from photostyle.objective.wasserstein import prepare_target, wasserstein_distance
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.regions.match import Assignment, Source
 from photostyle.regions.pyramid import layer_masks
 
@@ -79,7 +79,7 @@ def style_layers(
     masks: Tensor,
     styles: Sequence[StyleInput],
     assignments: Sequence[Assignment],
-    config: TransferConfig,
+    config: Resolved,
     tiled_blocks: int = 0,
 ) -> dict[str, StyleLayer]:
     """Measure the style that each region of the content takes, on each style layer.
@@ -93,8 +93,8 @@ def style_layers(
         Its regions, in the order of the assignments.
     styles : sequence of StyleInput
     assignments : sequence of K Assignment
-    config : TransferConfig
-        Resolved: style loss, normalisation, strength and mode.
+    config : Resolved
+        Of it: style loss, normalisation, strength and mode.
     tiled_blocks : int
         As for :func:`photostyle.objective.encoding.encoder`.
 
@@ -137,7 +137,7 @@ def _style_layer(
     theirs: Sequence[_Measured],
     mirrored: Sequence[_Measured] | None,
     own: Tensor | None,
-    config: TransferConfig,
+    config: Resolved,
     size: tuple[int, ...],
 ) -> StyleLayer:
     targets, mirrors, kept, left_out = [], [], [], []
@@ -170,7 +170,7 @@ def _style_layer(
     return StyleLayer(left, distance, tolerances, shares[kept], zero, left_out)
 
 
-def _distance(targets: Tensor, config: TransferConfig) -> Callable[[Tensor], Tensor]:
+def _distance(targets: Tensor, config: Resolved) -> Callable[[Tensor], Tensor]:
     """Return the distance of the chosen style loss from targets, (K, …)."""
     if config.style_loss == "wasserstein":
         prepared = prepare_target(targets)
@@ -179,7 +179,7 @@ def _distance(targets: Tensor, config: TransferConfig) -> Callable[[Tensor], Ten
 
 
 def _measured(
-    backbone: Backbone, style: StyleInput, labels: list[str | None], *, config: TransferConfig, tiled_blocks: int
+    backbone: Backbone, style: StyleInput, labels: list[str | None], *, config: Resolved, tiled_blocks: int
 ) -> dict[str, _Measured]:
     """Measure some labels of a picture on all style layers."""
     if not labels:

@@ -106,22 +106,3 @@ RECONSTRUCTIONS: dict[str, dict[str, Any]] = {
     "texture": {"tv_weight": 0.1, "grain_weight": 0.02, "gamut_weight": 1.0, "iterations": 200},
 }
 """What a reconstruction changes, by what is reconstructed; found by eye."""
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "mode": ("artistic", "photo"),
-    "solver": ("pixels", "affine", "statistics", "grade"),
-    "preset": tuple(PRESETS),
-    "pooling": ("average", "max"),
-    "padding": ("replicate", "zeros", "circular"),
-    "start": ("content", "style", "noise", "mix", "affine", "statistics"),
-    "optimizer": ("lbfgs", "adam"),
-    "schedule": ("coarse-to-fine", "single"),
-    "style_loss": ("gram", "wasserstein"),
-    "evaluation": ("auto", "whole", "tiles"),
-    "normalisation": ("relative", "papers"),
-    "device": ("auto", "cpu", "cuda", "mps"),
-    "weights_preprocessing": ("torchvision", "caffe"),
-    "preserve_color": ("none", "luminance", "histogram", "linear"),
-    "denoise": ("none", "tv", "nlm"),
-}
-"""The allowed values of the options that take a word."""

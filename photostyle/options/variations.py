@@ -8,36 +8,25 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from photostyle.errors import UsageError
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import OPTIONS
+from photostyle.options.values import flag
 
 MOST_CELLS = 100
 """How many combinations one sweep runs at most."""
 
-_FIXED = {
-    "size": "all cells are measured by one objective, at one size",
-    "device": "it changes where is computed, not what",
-    "offline": "it changes no picture",
-    "strip_metadata": "it changes no picture",
-    "snapshots": "a sweep keeps no snapshots",
-    "snapshot_every": "a sweep keeps no snapshots",
-    "checkpoint_every": "a sweep keeps no checkpoints",
-}
-_NAMES = tuple(f.name for f in fields(TransferConfig))
-_LISTS = tuple(f.name for f in fields(TransferConfig) if "tuple" in str(f.type))
 _LONGEST_NAME = 120  # of a file; systems allow 255 bytes
 
 
 def check_varied(name: str) -> None:
     """Find out whether an option can be varied."""
-    if name in _FIXED:
-        raise UsageError(f"--vary {name}: it can't be varied, since {_FIXED[name]}; pass --{name.replace('_', '-')}")
-    if name in _NAMES:
+    if name in OPTIONS:
+        if why := OPTIONS[name].fixed:
+            raise UsageError(f"--vary {name}: it can't be varied, since {why}; pass {flag(name)}")
         return
-    allowed = [each for each in _NAMES if each not in _FIXED]
+    allowed = [each.name for each in OPTIONS.values() if not each.fixed]
     near = difflib.get_close_matches(name, allowed, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(f"--vary {name}: there is no such option; {hint}allowed are: {', '.join(allowed)}")
@@ -56,7 +45,7 @@ def checked_values(vary: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
         if not plain:
             raise UsageError(f"--vary {name} has no values: give at least one, such as --vary {name}=A,B")
         for index, value in enumerate(plain):
-            if name in _LISTS and not (value is None or isinstance(value, tuple)):
+            if OPTIONS[name].many and not (value is None or isinstance(value, tuple)):
                 raise UsageError(f"--vary {name} has the value {value!r}, but each value of it must be a list")
             if value in plain[:index]:
                 raise UsageError(f"--vary {name} has the value {value_text(value)} twice: leave one of them out")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from photostyle.images import resize
 from photostyle.images.tensors import to_tensor
 from photostyle.objective.build import Problem, objective_at
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.solvers.schedule import PHOTOREALISM
 
 
@@ -24,7 +24,7 @@ class FixedObjective:
     no picture shows, is left out.
     """
 
-    def __init__(self, problem: Problem, config: TransferConfig, size: tuple[int, int]) -> None:
+    def __init__(self, problem: Problem, config: Resolved, size: tuple[int, int]) -> None:
         self.problem, self.config, self.size = problem, config, size
         self.objective = objective_at(problem, replace(PHOTOREALISM, size=size), config)
 

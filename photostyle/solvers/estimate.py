@@ -15,7 +15,7 @@ from photostyle.images import fit_longest_side
 from photostyle.networks import Backbone
 from photostyle.networks.vgg import VGG, block_of
 from photostyle.objective.build import Problem
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.solvers.schedule import Stage, plan
 
 # Bytes of an evaluation with its gradient, fixed and a pixel, by the number of tiled blocks; and how much longer it
@@ -61,15 +61,14 @@ def _from_cgroup(folder: Path) -> list[float]:
         return []
 
 
-def tiled_choices(backbone: Backbone, stage: Stage, config: TransferConfig, device: str) -> list[int]:
+def tiled_choices(backbone: Backbone, stage: Stage, config: Resolved, device: str) -> list[int]:
     """Return how many blocks to tile at a stage, and what to try next where the memory doesn't suffice.
 
     Parameters
     ----------
     backbone : Backbone
     stage : Stage
-    config : TransferConfig
-        Resolved; its evaluation "whole" tiles nothing, and "tiles" always.
+    config : Resolved
     device : str
 
     Returns
@@ -98,7 +97,7 @@ def tiled_choices(backbone: Backbone, stage: Stage, config: TransferConfig, devi
 
 
 def check_memory(
-    backbone: Backbone, device: str, stages: Sequence[Stage], config: TransferConfig, size: tuple[int, int]
+    backbone: Backbone, device: str, stages: Sequence[Stage], config: Resolved, size: tuple[int, int]
 ) -> None:
     """Refuse a run over pixels that doesn't fit, before any picture of its size is made.
 
@@ -107,8 +106,7 @@ def check_memory(
     backbone : Backbone
     device : str
     stages : sequence of Stage
-    config : TransferConfig
-        Resolved.
+    config : Resolved
     size : tuple of int
         (width, height) of the result, for the offer of a smaller one.
 
@@ -127,15 +125,14 @@ def check_memory(
         )
 
 
-def announcement(problem: Problem, stages: Sequence[Stage], config: TransferConfig, size: tuple[int, int]) -> list[str]:
+def announcement(problem: Problem, stages: Sequence[Stage], config: Resolved, size: tuple[int, int]) -> list[str]:
     """Return what a user should know before a run over pixels: nothing for a small one.
 
     Parameters
     ----------
     problem : Problem
     stages : sequence of Stage
-    config : TransferConfig
-        Resolved.
+    config : Resolved
     size : tuple of int
         (width, height) of the result.
 
@@ -154,7 +151,7 @@ def announcement(problem: Problem, stages: Sequence[Stage], config: TransferConf
 
 
 def _largest_stage(
-    backbone: Backbone, device: str, stages: Sequence[Stage], config: TransferConfig
+    backbone: Backbone, device: str, stages: Sequence[Stage], config: Resolved
 ) -> tuple[Stage, int, float]:
     """Return the largest stage, how many blocks it tiles, and the bytes that it needs."""
     stage = max(stages, key=lambda s: s.size[0] * s.size[1])
@@ -162,7 +159,7 @@ def _largest_stage(
     return stage, blocks, _memory(stage, blocks, config)
 
 
-def _largest(backbone: Backbone, config: TransferConfig, device: str, size: tuple[int, int], available: float) -> int:
+def _largest(backbone: Backbone, config: Resolved, device: str, size: tuple[int, int], available: float) -> int:
     """Return the largest longest side, in steps of 5 %, that fits."""
     longest = max(size)
     while longest > _SMALLEST:
@@ -173,7 +170,7 @@ def _largest(backbone: Backbone, config: TransferConfig, device: str, size: tupl
     return longest
 
 
-def _seconds(problem: Problem, stages: Sequence[Stage], config: TransferConfig) -> float:
+def _seconds(problem: Problem, stages: Sequence[Stage], config: Resolved) -> float:
     """Return about how long the stages will take, from the time of one pass at 128×128, forward and back."""
     backbone, device = problem.backbone, problem.device
     x = torch.zeros(1, 3, 128, 128, device=device, requires_grad=True)
@@ -192,7 +189,7 @@ def _seconds(problem: Problem, stages: Sequence[Stage], config: TransferConfig) 
     return a_pixel * sum(a * b for a, b in zip(slower, evaluations, strict=True))
 
 
-def _choices(backbone: Backbone, stage: Stage, config: TransferConfig) -> list[int]:
+def _choices(backbone: Backbone, stage: Stage, config: Resolved) -> list[int]:
     """Return the numbers of blocks that can be tiled, fewest first."""
     network = backbone.network
     if config.evaluation == "whole" or config.tiles or stage.grid or backbone.edges is not None:
@@ -203,7 +200,7 @@ def _choices(backbone: Backbone, stage: Stage, config: TransferConfig) -> list[i
     return [blocks for blocks in _EVALUATION if not blocks or blocks < min(shallowest, network.blocks)]
 
 
-def _memory(stage: Stage, blocks: int, config: TransferConfig) -> float:
+def _memory(stage: Stage, blocks: int, config: Resolved) -> float:
     pixels = stage.size[0] * stage.size[1]
     fixed, a_pixel = _EVALUATION[blocks]
     if config.edge_weight and config.backbone != "hed":  # a second network finds the edges

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from photostyle.errors import DivergedError
 from photostyle.objective.total import Evaluation, Objective
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.solvers.adam import Adam
 from photostyle.solvers.lbfgs import LBFGS, is_finite
 
@@ -74,7 +74,7 @@ def optimise(
     objective: Objective,
     state: LevelState,
     iterations: int,
-    config: TransferConfig,
+    config: Resolved,
     on_iteration: Callable[[LevelState, Evaluation], None],
 ) -> LevelState:
     """Minimise an objective over the pixels, or over a field's coordinates.
@@ -86,8 +86,8 @@ def optimise(
         Where to begin, or to go on; changed in place, consistent whenever ``on_iteration`` is called.
     iterations : int
         The iteration of this level at which to stop.
-    config : TransferConfig
-        Resolved: optimiser, learning rate, history, and when a level has settled.
+    config : Resolved
+        Of it: optimiser, learning rate, history, and when a level has settled.
     on_iteration : callable
         Called after each iteration; what it raises ends the run.
 
@@ -109,7 +109,6 @@ def optimise(
         state.first_total = at.total
         state.best, state.best_total = state.x.clone(), at.total
     limit = _RUNAWAY * max(state.first_total, 0.01 * objective.scale)
-    assert config.settle is not None
     while state.iteration < iterations and not state.converged and not state.settled(config.settle):
         found = optimizer.step(state.x, at, objective)
         if found is None:
@@ -131,14 +130,13 @@ def optimise(
     return state
 
 
-def _optimizer(config: TransferConfig) -> LBFGS | Adam:
-    assert config.learning_rate is not None
+def _optimizer(config: Resolved) -> LBFGS | Adam:
     if config.optimizer == "adam":
         return Adam(config.learning_rate)
     return LBFGS(config.learning_rate, config.history)
 
 
-def _checked(at: Evaluation, config: TransferConfig) -> Evaluation:
+def _checked(at: Evaluation, config: Resolved) -> Evaluation:
     """Return an evaluation whose loss and gradient are finite; a `DivergedError` if they aren't."""
     if not is_finite(at):
         terms = ", ".join(f"{name} {value:.3g}" for name, value in at.losses.items())
@@ -146,5 +144,5 @@ def _checked(at: Evaluation, config: TransferConfig) -> Evaluation:
     return at
 
 
-def _remedy(config: TransferConfig) -> str:
+def _remedy(config: Resolved) -> str:
     return f"lower --learning-rate (it is {config.learning_rate:g}), or the largest of the weights"

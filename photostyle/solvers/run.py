@@ -19,7 +19,7 @@ from photostyle.errors import DivergedError, MemoryLimitError, OutputError
 from photostyle.images import resize
 from photostyle.images.tensors import to_array
 from photostyle.objective.total import Evaluation, Objective
-from photostyle.options.config import TransferConfig, affine_start
+from photostyle.options.config import Resolved, affine_start
 from photostyle.progress import Callback, Message, Snapshot, Step
 from photostyle.solvers.checkpoint import load_checkpoint, save_checkpoint
 from photostyle.solvers.memory import is_out_of_memory, keep_freed_memory, return_freed_memory
@@ -27,7 +27,7 @@ from photostyle.solvers.optimise import LevelState, optimise
 from photostyle.solvers.schedule import Stage
 from photostyle.solvers.start import Source
 
-ObjectiveAt = Callable[[Stage, TransferConfig, int], Objective]
+ObjectiveAt = Callable[[Stage, Resolved, int], Objective]
 """From a stage, the options, and how many blocks of the network to tile, to what is minimised."""
 
 
@@ -173,7 +173,7 @@ class _Run:
                 break
             self.index, self.level = self.index + 1, None
 
-    def _within_memory(self, stage: Stage, config: TransferConfig) -> None:
+    def _within_memory(self, stage: Stage, config: Resolved) -> None:
         """Optimise at one stage; where a GPU has less memory than was thought, go on with more tiled blocks."""
         device, choices = self.source.device, self.tilings(stage)
         for blocks in choices:
@@ -190,7 +190,7 @@ class _Run:
             self._note(f"the memory of {device} doesn't suffice for {stage.size[0]}×{stage.size[1]} {how}")
         raise AssertionError("there is always a last choice")
 
-    def _optimise(self, stage: Stage, config: TransferConfig, tiled_blocks: int) -> None:
+    def _optimise(self, stage: Stage, config: Resolved, tiled_blocks: int) -> None:
         return_freed_memory()
         keep_freed_memory()
         self.objective = objective = self.objective_at(stage, config, tiled_blocks)

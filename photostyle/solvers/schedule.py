@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from photostyle.images import fit_longest_side
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.options.defaults import CLOSED_FORMS
 
 COARSEST = 128
@@ -54,7 +54,7 @@ STYLE, PHOTOREALISM = Stage("style", (0, 0), 0), Stage("photorealism", (0, 0), 0
 _FIELD = Stage("affine field", (0, 0), 0, _FIELD_GRID, matting=True)
 
 
-def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
+def plan(config: Resolved, size: tuple[int, int]) -> list[Stage]:
     """Return the stages of a run, in order.
 
     In artistic mode the sizes double up to ``size``; a level with n levels after it and itself gets a number of
@@ -68,8 +68,7 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
 
     Parameters
     ----------
-    config : TransferConfig
-        Resolved.
+    config : Resolved
     size : tuple of int
         (width, height) at which the optimisation ends.
 
@@ -79,7 +78,6 @@ def plan(config: TransferConfig, size: tuple[int, int]) -> list[Stage]:
         Their iterations sum to ``config.iterations``, or less where levels may settle; none for statistics and grades.
     """
     iterations = config.iterations
-    assert iterations is not None
     single = config.schedule == "single"
     if config.solver in CLOSED_FORMS:
         return []

@@ -12,7 +12,7 @@ from torch import Tensor
 from photostyle.field.space import FieldSpace, paint
 from photostyle.images import resize
 from photostyle.images.tensors import to_array, to_tensor
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.solvers.schedule import Stage
 
 _Array = NDArray[np.float32]
@@ -27,8 +27,7 @@ class Source:
     ----------
     content, style : ndarray, shape (H, W, 3) and (H', W', 3)
         sRGB in [0, 1], of any size.
-    config : TransferConfig
-        Resolved.
+    config : Resolved
     device : str
     space : FieldSpace or None
         Where fields are wanted.
@@ -36,7 +35,7 @@ class Source:
 
     content: _Array
     style: _Array
-    config: TransferConfig
+    config: Resolved
     device: str
     space: FieldSpace | None
 
@@ -53,7 +52,6 @@ class Source:
             return self.space.start(*stage.grid, 0.0 if self.config.start == "content" else self.config.strength)
         content = to_tensor(resize(self.content, stage.size), self.device)
         if previous is None:
-            assert self.config.start is not None
             style = to_tensor(resize(self.style, stage.size), self.device)
             return start_picture(
                 self.config.start, content, style, seed=self.config.seed, noise_share=self.config.noise_share

@@ -11,7 +11,7 @@ from typing import Any
 from photostyle.errors import DivergedError, Interrupted, PhotostyleError, SavablePicture, UsageError
 from photostyle.images import fit_longest_side, resize
 from photostyle.networks.shared import ModelCache
-from photostyle.options.config import TransferConfig, resolve
+from photostyle.options.config import OPTIONS, TransferConfig, resolve
 from photostyle.options.variations import checked_values, combinations, file_name, values_text
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare, with_options
@@ -22,32 +22,6 @@ from photostyle.report.sweep import Cell, Sweep, ranked
 from photostyle.solvers.torch_state import own_torch_state
 
 _THUMBNAIL = 320  # longest side of what a cell keeps for the sheet
-# Options that nothing before the solver looks at: cells that differ in no others share what is prepared.
-_SOLVER_ONLY = (
-    "preset",
-    "strength",
-    "normalisation",
-    "content_weight",
-    "style_weight",
-    "tv_weight",
-    "matting_weight",
-    "color_weight",
-    "grain_weight",
-    "calm_weight",
-    "detail_weight",
-    "gamut_weight",
-    "field_weight",
-    "smoothing",
-    "deband",
-    "auto_contrast",
-    "noise_share",
-    "optimizer",
-    "learning_rate",
-    "history",
-    "iterations",
-    "schedule",
-    "seed",
-)
 
 
 @own_torch_state()
@@ -211,7 +185,7 @@ def _prepared_alike(one: TransferConfig, other: TransferConfig) -> bool:
 def _prepared_for(config: TransferConfig) -> dict[str, Any]:
     """Return those of the options on which a preparation depends."""
     resolved = asdict(resolve(config))
-    return {k: v for k, v in resolved.items() if k not in _SOLVER_ONLY} | {"edge_weight": bool(resolved["edge_weight"])}
+    return {k: v for k, v in resolved.items() if OPTIONS[k].prepared} | {"edge_weight": bool(resolved["edge_weight"])}
 
 
 def _run(

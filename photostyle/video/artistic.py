@@ -22,7 +22,7 @@ from photostyle.images import resize
 from photostyle.images.tensors import to_array, to_tensor
 from photostyle.objective.build import Problem
 from photostyle.objective.total import Features, LossFunction, Objective
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.pipeline import solve_problem
 from photostyle.progress import Callback
 from photostyle.solvers.run import Solution
@@ -99,7 +99,7 @@ def temporal_loss(target: Tensor, sure: Tensor) -> LossFunction:
     return loss
 
 
-def _settling(config: TransferConfig) -> TransferConfig:
+def _settling(config: Resolved) -> Resolved:
     """Let a frame that begins near its end take all its iterations: there is little that a loss could still lose."""
     return replace(config, settle=0.0)
 

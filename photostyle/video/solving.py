@@ -13,7 +13,7 @@ from torch import Tensor
 from photostyle.errors import MemoryLimitError
 from photostyle.objective.build import Problem, objective_at
 from photostyle.objective.total import Evaluation, Objective
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.progress import Callback, Step
 from photostyle.solvers.estimate import tiled_choices
 from photostyle.solvers.memory import is_out_of_memory
@@ -24,7 +24,7 @@ from photostyle.solvers.schedule import Stage
 def solve_from(
     problem: Problem,
     stage: Stage,
-    config: TransferConfig,
+    config: Resolved,
     start: Tensor,
     extended: Callable[[Objective], Objective],
     callback: Callback,

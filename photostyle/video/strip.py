@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photostyle.images import Picture, fit_longest_side, resize
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved, TransferConfig
 from photostyle.preparation import PictureSource, Prepared, prepare, result_sizes
 from photostyle.progress import Callback, Step
 from photostyle.regions.labels import LabelMasks
@@ -67,7 +67,7 @@ def load_reel(
     mapping: Mapping[str, PictureSource] | None,
     content_mask: ContentMask | None,
     style_mask: StyleMask | Sequence[StyleMask | None] | None,
-    config: TransferConfig,
+    config: Resolved,
     callback: Callback,
 ) -> Reel:
     """Find the regions of the key frames, match them to the styles, and load the network."""

@@ -27,7 +27,7 @@ from photostyle.apps.cli.arguments import (
 )
 from photostyle.apps.cli.batch import batch_command
 from photostyle.apps.cli.models import models_app
-from photostyle.apps.cli.options import config_from, with_config_options
+from photostyle.apps.cli.options import ThemedCommand, config_from, with_config_options
 from photostyle.apps.cli.reconstruct import reconstruct_command
 from photostyle.apps.cli.report import report_command
 from photostyle.apps.cli.score import score_command
@@ -61,13 +61,13 @@ app = typer.Typer(
     help="Style transfer by optimisation, with regions and photorealism.",
 )
 app.add_typer(models_app, name="models")
-app.command("reconstruct")(reconstruct_command)
+app.command("reconstruct", cls=ThemedCommand)(reconstruct_command)
 app.command("report")(report_command)
 app.command("segment")(segment_command)
 app.command("score")(score_command)
-app.command("sweep")(sweep_command)
+app.command("sweep", cls=ThemedCommand)(sweep_command)
 app.command("batch")(batch_command)
-app.command("video")(video_command)
+app.command("video", cls=ThemedCommand)(video_command)
 app.command("serve")(serve_command)
 
 _CLICK_ERROR = typer.BadParameter.__mro__[2]  # ClickException, whichever Click this Typer brings
@@ -88,7 +88,7 @@ def _root(
     """Style transfer by optimisation, with regions and photorealism."""
 
 
-@app.command("transfer")
+@app.command("transfer", cls=ThemedCommand)
 @with_config_options
 def transfer_command(
     content: ContentArgument,
@@ -173,7 +173,7 @@ def _snapshot_numbers(config: TransferConfig) -> list[int]:
     return sorted({*regular, *config.snapshots})
 
 
-@app.command("compare")
+@app.command("compare", cls=ThemedCommand)
 @with_config_options
 def compare_command(
     content: ContentArgument,

@@ -24,10 +24,11 @@ from photostyle.apps.cli.arguments import (
     StyleMaskOption,
     parse_content_mask,
 )
-from photostyle.apps.cli.options import config_from, parse_text, with_config_options
+from photostyle.apps.cli.options import config_from, with_config_options
 from photostyle.apps.cli.screen import Screen, gentle_interrupt, loading
 from photostyle.errors import Interrupted, PhotostyleError, UsageError
 from photostyle.options.config import TransferConfig
+from photostyle.options.parsing import parse_text
 from photostyle.options.values import pairs
 from photostyle.options.variations import check_varied, checked_values, value_text
 from photostyle.progress import Event, Message

@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from photostyle.apps.cli.options import parse_text
 from photostyle.errors import UsageError
+from photostyle.options.config import OPTIONS as TABLE
 from photostyle.options.config import TransferConfig, option_help
-from photostyle.options.defaults import CHOICES
+from photostyle.options.parsing import parse_text
 
 OPTIONS = (
     "mode",
@@ -30,7 +30,7 @@ OPTIONS = (
 
 _SIZES = {256: "Quick", 384: "Good", 512: "Fine", 768: "Large", 1024: "Larger", 1536: "Very large", 2048: "Huge"}
 _MODES = [("Artistic: like a painting", "artistic"), ("Photo: stays a photograph", "photo")]
-_NUMBERS = tuple(name for name in OPTIONS[3:] if name not in CHOICES)
+_NUMBERS = tuple(name for name in OPTIONS[3:] if not TABLE[name].choices)
 _LONGEST = 40  # characters of a number
 
 
@@ -50,8 +50,8 @@ def option_inputs(most: int) -> list[gr.components.Component]:
 def _input(name: str) -> gr.components.Component:
     label, default = name.replace("_", " ").capitalize(), getattr(TransferConfig, name)
     shared: dict[str, Any] = {"label": label, "info": option_help(name), "elem_id": name.replace("_", "-")}
-    if name in CHOICES:
-        choices = [*([("none", "")] if default is None else []), *((word, word) for word in CHOICES[name])]
+    if TABLE[name].choices:
+        choices = [*([("none", "")] if default is None else []), *((word, word) for word in TABLE[name].choices)]
         return gr.Dropdown(choices, value=default or "", **shared)
     # gradio's own number input says 0 where nothing was said
     return gr.Textbox(value="" if default is None else f"{default:g}", placeholder="default", max_lines=1, **shared)
@@ -67,7 +67,7 @@ def config_options(values: Sequence[Any]) -> dict[str, Any]:
             continue
         if name in _NUMBERS:
             options[name] = parse_text(name, str(value)[:_LONGEST])
-        elif isinstance(value, str) if name in CHOICES else type(value) in (int, float):
+        elif isinstance(value, str) if TABLE[name].choices else type(value) in (int, float):
             options[name] = value
         else:
             raise UsageError(f"the {name.replace('_', ' ')} is {value!r}, which is no such value: load the page again")

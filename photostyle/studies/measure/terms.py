@@ -12,7 +12,7 @@ from photostyle.errors import RegionError
 from photostyle.images import resize
 from photostyle.images.tensors import to_tensor
 from photostyle.objective.build import Problem, objective_at
-from photostyle.options.config import TransferConfig
+from photostyle.options.config import Resolved
 from photostyle.solvers.schedule import STYLE
 
 
@@ -23,8 +23,7 @@ class ObjectiveTerms:
     ----------
     segmented, unsegmented : Problem
         The same pictures with their regions, and with one region.
-    config : TransferConfig
-        Resolved; only its layers' weights and style scale matter.
+    config : Resolved
     size : tuple of int
         (width, height) at which is measured.
 
@@ -34,7 +33,7 @@ class ObjectiveTerms:
         If no region is large enough to be measured.
     """
 
-    def __init__(self, segmented: Problem, unsegmented: Problem, config: TransferConfig, size: tuple[int, int]) -> None:
+    def __init__(self, segmented: Problem, unsegmented: Problem, config: Resolved, size: tuple[int, int]) -> None:
         plain = replace(
             config,
             mode="artistic",  # no tolerances
