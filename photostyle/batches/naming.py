@@ -15,7 +15,7 @@ from photostyle.batches.job import Job, files_of
 from photostyle.batches.located import Located
 from photostyle.batches.option_values import OPTIONS
 from photostyle.errors import UsageError
-from photostyle.images.encode import check_suffix
+from photostyle.images.write import check_suffix
 from photostyle.options.variations import value_text, values_text
 
 _NAMES = ("content", "style", *OPTIONS)

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import logging
-import lzma
-import struct
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import cv2
-from PIL import Image, ImageCms
+from PIL import Image
 
-from photostyle.errors import ImageError
-
-_FAILURES: tuple[type[Exception], ...] = (
-    OSError,
-    SyntaxError,
-    ValueError,  # tifffile.TiffFileError is one, numpy's reshape raises it, too
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-    EOFError,
-    AssertionError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
-    cv2.error,
-    Image.DecompressionBombError,
-    ImageCms.PyCMSError,
-)
-"""All that Pillow, OpenCV and tifffile are known to raise for damaged files."""
+from photostyle.errors import ImageError, PhotostyleError
 
 _LOCK = threading.RLock()
 
@@ -52,22 +28,10 @@ class _Remarks(logging.Handler):
 
 @contextmanager
 def decoding(label: str, notes: list[str]) -> Iterator[None]:
-    """Run a decoder: one at a time, quietly, with one kind of error.
+    """Run a decoder: one at a time, quietly, with one kind of error; its remarks become notes.
 
-    Pillow's own size limit is off meanwhile, because :func:`photostyle.images.samples.check_size` sets ours;
+    Pillow's own size limit is off meanwhile, because :func:`photostyle.images.picture.check_size` sets ours;
     that limit, like Python's warning filters, belongs to the whole process, hence the lock.
-
-    Parameters
-    ----------
-    label : str
-        Role and name of the picture, for messages.
-    notes : list of str
-        Receives the decoders' remarks about damaged metadata.
-
-    Raises
-    ------
-    ImageError
-        If the decoder fails.
     """
     remarks: list[str] = []
     handler, logger = _Remarks(remarks), logging.getLogger("tifffile")
@@ -79,9 +43,11 @@ def decoding(label: str, notes: list[str]) -> Iterator[None]:
         logger.propagate = False
         try:
             yield
+        except PhotostyleError:
+            raise
         except MemoryError as error:
             raise ImageError(f"{label}: doesn't fit into memory: scale it down first") from error
-        except _FAILURES as error:
+        except Exception as error:  # a damaged file can make a decoder raise anything
             reason = _one_line(str(error)) or type(error).__name__
             raise ImageError(
                 f"{label}: is damaged or cut off ({reason}): get the file again, or save it anew from an image editor"

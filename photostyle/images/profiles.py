@@ -1,7 +1,7 @@
 """ICC colour profiles: from the profile of a picture to sRGB, and the sRGB profile that results carry.
 
-8-bit pictures go through LittleCMS (``PIL.ImageCms``), relative colorimetric with black-point compensation.
-Deeper ones would lose precision there, so they take :mod:`photostyle.images.deep_profiles`.
+LittleCMS converts, relative colorimetric with black-point compensation: 8 bits as ``PIL.ImageCms`` has it, and deeper
+pictures, which would be posterised there, in floating point as imagecodecs has it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import io
 from functools import cache
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from photostyle.images.deep_profiles import matrix_to_srgb, through_lattice
+from photostyle.images.picture import full_scale
 
-_FAILURES = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
+_FAILURES = (ImageCms.PyCMSError, OSError, ValueError, TypeError, RuntimeError)
+_INTENT, _FLAGS = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 
 @cache
@@ -32,47 +34,43 @@ def srgb_profile() -> bytes:
     return bytes(data)
 
 
-def to_srgb(colour: NDArray[Any], icc: bytes | None, notes: list[str]) -> NDArray[np.float32]:
-    """Convert grey or RGB samples to sRGB.
+def to_srgb(color: NDArray[Any], icc: bytes | None, notes: list[str]) -> NDArray[np.float32]:
+    """Convert grey or RGB samples to sRGB, and note what was done with the profile.
 
     Parameters
     ----------
-    colour : ndarray of uint8, uint16 or float32 (in [0, 1]), shape (H, W) or (H, W, 3)
+    color : ndarray of uint8, uint16 or float32 (in [0, 1]), shape (H, W) or (H, W, 3)
         Grey or RGB.
     icc : bytes or None
         Their profile. None, a broken one, one for another kind of picture, and one that changes no 8-bit
         value by more than 1 mean sRGB.
     notes : list of str
-        Receives what was done with the profile.
+        Receives the note.
 
     Returns
     -------
     ndarray of float32, shape (H, W, 3)
-        sRGB in [0, 1].
+        sRGB in [0, 1], colours outside its gamut clipped; never the memory of ``color``.
     """
     if not icc:
-        return _plain(colour)
+        return _plain(color)
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         space = str(profile.profile.xcolor_space).strip()
         name = _name(profile)
-        if space == "RGB" and colour.ndim == 2:
-            colour = np.repeat(colour[..., None], 3, axis=2)
-        if space != ("GRAY" if colour.ndim == 2 else "RGB"):
-            kind = "grey" if colour.ndim == 2 else "RGB"
+        if space == "RGB" and color.ndim == 2:
+            color = np.repeat(color[..., None], 3, axis=2)
+        if space != ("GRAY" if color.ndim == 2 else "RGB"):
+            kind = "grey" if color.ndim == 2 else "RGB"
             notes.append(f"the ICC profile '{name}' is for {space}, not for {kind}: colours taken as sRGB")
-            return _plain(colour)
-        transform = _transform(profile, "L" if colour.ndim == 2 else "RGB")
-        if _changes_nothing(transform, colour.ndim == 2):
-            return _plain(colour)
-        if colour.dtype == np.uint8:
-            rgb = _plain(_through(colour, transform))
-        else:
-            exact = matrix_to_srgb(_plain(colour), icc)
-            rgb = exact if exact is not None else through_lattice(colour, lambda c: _through(c, transform))
+            return _plain(color)
+        transform = _transform(profile, "L" if color.ndim == 2 else "RGB")
+        if _changes_nothing(transform, color.ndim == 2):
+            return _plain(color)
+        rgb = _plain(_through(color, transform)) if color.dtype == np.uint8 else _deep_to_srgb(color, icc)
     except _FAILURES as error:
         notes.append(f"the ICC profile can't be used ({' '.join(str(error).split())}): colours taken as sRGB")
-        return _plain(colour)
+        return _plain(color)
     notes.append(f"colours converted from the ICC profile '{name}' to sRGB")
     return rgb
 
@@ -100,14 +98,8 @@ def lab_to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _transform(profile: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
-    return ImageCms.buildTransform(
-        profile,
-        ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())),
-        mode,
-        "RGB",
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
+    srgb = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
+    return ImageCms.buildTransform(profile, srgb, mode, "RGB", renderingIntent=_INTENT, flags=_FLAGS)
 
 
 def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
@@ -117,9 +109,25 @@ def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image
     return converted
 
 
-def _through(colour: NDArray[np.uint8], transform: ImageCms.ImageCmsTransform) -> NDArray[np.uint8]:
+def _through(color: NDArray[np.uint8], transform: ImageCms.ImageCmsTransform) -> NDArray[np.uint8]:
     """Send uint8 samples (H, W) or (H, W, 3) through LittleCMS; (H, W, 3) comes back."""
-    return np.array(_applied(Image.fromarray(np.ascontiguousarray(colour)), transform))
+    return np.array(_applied(Image.fromarray(np.ascontiguousarray(color)), transform))
+
+
+def _deep_to_srgb(color: NDArray[Any], icc: bytes) -> NDArray[np.float32]:
+    rgb: NDArray[np.float32] = imagecodecs.cms_transform(
+        np.ascontiguousarray(color),
+        icc,
+        srgb_profile(),
+        colorspace="gray" if color.ndim == 2 else "rgb",
+        outcolorspace="rgb",
+        outdtype="float32",  # which no lattice of LittleCMS stands between
+        intent=int(_INTENT),
+        flags=int(_FLAGS),
+    )
+    if not np.isfinite(rgb).all():
+        raise ValueError("it makes values that are no numbers")
+    return np.clip(rgb, 0, 1, out=rgb)
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform, grey: bool) -> bool:
@@ -142,9 +150,8 @@ def _name(profile: ImageCms.ImageCmsProfile) -> str:
     return " ".join(text.split())[:80] or "unnamed"
 
 
-def _plain(colour: NDArray[Any]) -> NDArray[np.float32]:
+def _plain(color: NDArray[Any]) -> NDArray[np.float32]:
     """Scale samples to float32 RGB in [0, 1] without any colour conversion."""
-    scaled: NDArray[np.float32] = colour.astype(np.float32)
-    if colour.dtype != np.float32:
-        scaled /= np.float32(np.iinfo(colour.dtype).max)
+    scaled: NDArray[np.float32] = color.astype(np.float32)
+    scaled /= np.float32(full_scale(color))
     return np.repeat(scaled[..., None], 3, axis=2) if scaled.ndim == 2 else scaled

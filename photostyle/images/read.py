@@ -13,13 +13,18 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from photostyle.errors import ImageError
-from photostyle.images.arrays import array_of_tensor, samples_of_array
-from photostyle.images.deep_png import PNG_MAGIC, is_deep_png, samples_of_deep_png
-from photostyle.images.deep_tiff import is_tiff, samples_of_deep_tiff
+from photostyle.images.decode import (
+    PNG_MAGIC,
+    array_of_tensor,
+    is_deep_png,
+    samples_of_array,
+    samples_of_deep_png,
+    samples_of_image,
+)
 from photostyle.images.guard import decoding
-from photostyle.images.modes import samples_of_image
-from photostyle.images.picture import Picture
-from photostyle.images.samples import Samples, check_size, to_picture
+from photostyle.images.picture import Picture, Samples, check_size
+from photostyle.images.profiles import to_srgb
+from photostyle.images.tiff import is_tiff, samples_of_deep_tiff
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +42,7 @@ def read_picture(
     max_pixels: int = 200_000_000,
     min_side: int = 1,
 ) -> Picture:
-    """Read a picture: upright, in sRGB, with its alpha apart.
+    """Read a picture: upright, in sRGB, with its alpha apart; an `ImageError` says why it can't be.
 
     Parameters
     ----------
@@ -53,22 +58,12 @@ def read_picture(
         The largest width × height; a larger picture is refused from its header, before it is decoded.
     min_side : int
         The smallest width and height.
-
-    Returns
-    -------
-    Picture
-        Its ``rgb`` shares no memory with the source.
-
-    Raises
-    ------
-    ImageError
-        If the picture can't be found, opened or decoded, or its size, shape, type or values aren't allowed.
     """
     role = role.removesuffix(" picture")
     kind = role if role == "picture" else f"{role} picture"
     if isinstance(source, (str, os.PathLike)):
         name = os.fsdecode(source)
-        return to_picture(_samples_of_file(name, f"{kind} {name}", max_pixels, min_side), name)
+        return _to_picture(_samples_of_file(name, f"{kind} {name}", max_pixels, min_side), name)
     if isinstance(source, Image.Image):
         name = f"the {role} image"
         check_size(name, source.size, max_pixels, min_side)
@@ -76,7 +71,7 @@ def read_picture(
         with decoding(name, notes):
             samples = samples_of_image(_loaded_copy(source), name)
         samples.notes += notes
-        return to_picture(samples, name)
+        return _to_picture(samples, name)
     name = f"the {role} array"
     array = array_of_tensor(source, name)
     if array is None and isinstance(source, np.ndarray):
@@ -85,7 +80,27 @@ def read_picture(
         raise ImageError(
             f"{name}: is of type {type(source).__name__}; allowed are a path, a PIL image, a NumPy array and a tensor"
         )
-    return to_picture(samples_of_array(array, name, max_pixels, min_side), name)
+    return _to_picture(samples_of_array(array, name, max_pixels, min_side), name)
+
+
+def _to_picture(samples: Samples, name: str) -> Picture:
+    """Bring samples to sRGB and upright; they share no memory with the picture."""
+    notes, alpha = list(samples.notes), samples.alpha
+    rgb = to_srgb(samples.color, samples.icc, notes)
+    if alpha is not None:
+        alpha = None if bool((alpha >= 1).all()) else _upright(alpha, samples.orientation)
+    return Picture(_upright(rgb, samples.orientation), alpha, samples.bit_depth, name, samples.exif, tuple(notes))
+
+
+def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn and mirror an array (H, W, ...) as its EXIF orientation, 1 to 8, asks."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
 
 
 def _loaded_copy(image: Image.Image) -> Image.Image:
@@ -164,6 +179,10 @@ def _samples_by_pillow(stream: IO[bytes], head: bytes, label: str, max_pixels: i
             image.seek(0)
         _mend_ycbcr_tiff(image)
         image.load()
-        samples = samples_of_deep_png(stream, image) if is_deep_png(head) else samples_of_image(image, label)
+        if is_deep_png(head):
+            stream.seek(0)
+            samples = samples_of_deep_png(stream.read(), image)
+        else:
+            samples = samples_of_image(image, label)
     samples.notes += notes
     return samples

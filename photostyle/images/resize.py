@@ -1,7 +1,4 @@
-"""Resizing with antialiasing.
-
-The filter works on the sRGB-encoded values, as image editors do by default.
-"""
+"""Resizing with antialiasing, on the sRGB-encoded values, as image editors do by default."""
 
 from __future__ import annotations
 
@@ -28,11 +25,6 @@ def resize(array: NDArray[np.float32], size: tuple[int, int], *, wraps: bool = F
     -------
     ndarray of float32, shape (height, width) or (height, width, C)
         Always a new array, clipped to [0, 1]; an exact copy if the size is the same already.
-
-    Raises
-    ------
-    UsageError
-        If a side is below 1, or the array has neither two nor three dimensions.
     """
     width, height = size
     if width < 1 or height < 1:
@@ -61,25 +53,7 @@ def _resize_channel(channel: NDArray[np.float32], size: tuple[int, int], wraps: 
 
 
 def fit_longest_side(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Scale a size, up or down, so that its longer side is ``longest``.
-
-    Parameters
-    ----------
-    size : tuple of int
-        (width, height) in pixels.
-    longest : int
-        The longer side wanted, in pixels, at least 1.
-
-    Returns
-    -------
-    tuple of int
-        (width, height) of the same aspect, rounded, each at least 1.
-
-    Raises
-    ------
-    UsageError
-        If ``longest`` or a side is below 1.
-    """
+    """Scale (width, height), up or down, so that its longer side is ``longest``; rounded, each at least 1."""
     width, height = size
     if longest < 1 or width < 1 or height < 1:
         raise UsageError(f"{width}×{height} can't be fitted to a longest side of {longest}: all must be at least 1")

@@ -1,37 +1,158 @@
-"""Writing a picture: all of it or nothing."""
+"""Writing a picture: from floats to the bytes of a file, and all of it or nothing to the disk."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from photostyle.errors import OutputError, UsageError
-from photostyle.images.encode import check_suffix, encode_picture
+from photostyle.images.exif import MAX_EXIF_BYTES, PREFIX
+from photostyle.images.profiles import srgb_profile
+from photostyle.images.tiff import tiff_bytes
+
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+_PNG_HEADER = 8 + 25  # bytes of the signature and of the first chunk
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95, "exact": True},
+}
 
 
-def check_writable(path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Find out, before a long run, whether its result can be written.
+def check_suffix(suffix: str, name: str) -> str:
+    """Return the format that a file name suffix stands for; ``name`` begins the message that it is none."""
+    try:
+        return _FORMATS[suffix.lower()]
+    except KeyError:
+        found = f"the suffix {suffix}" if suffix else "no suffix"
+        raise UsageError(f"{name}: has {found}; allowed are {', '.join(_FORMATS)}: change the name") from None
+
+
+def encode_picture(
+    rgb: NDArray[np.floating[Any]],
+    *,
+    suffix: str,
+    alpha: NDArray[np.floating[Any]] | None = None,
+    bit_depth: int = 8,
+    exif: bytes | None = None,
+) -> bytes:
+    r"""Encode a picture as sRGB, with that profile in it; the same picture gives the same bytes.
+
+    JPEG is written at quality 95 without chroma subsampling (4:4:4) and WebP lossy at quality 95. JPEG has no
+    alpha: the picture is composited over white. PNG and TIFF are lossless.
 
     Parameters
     ----------
-    path : path
-        Where the picture should go. Its folder must exist.
-    overwrite : bool
-        Whether an existing file may be replaced.
+    rgb : ndarray of float, shape (H, W, 3)
+        sRGB-encoded; clipped to [0, 1], then rounded to the nearest step.
+    suffix : str
+        ".png", ".jpg", ".jpeg", ".webp", ".tif" or ".tiff", in any case.
+    alpha : ndarray of float, shape (H, W), optional
+        Opacity, clipped to [0, 1].
+    bit_depth : int
+        8 or 16. PNG and TIFF honour 16; JPEG and WebP always hold 8.
+    exif : bytes, optional
+        EXIF to embed, with or without its prefix "Exif\0\0"; for a TIFF see :func:`photostyle.images.tiff.tiff_bytes`.
 
     Raises
     ------
     UsageError
-        If the suffix is unknown, or the file exists and may not be replaced.
+        If the suffix or the bit depth isn't allowed.
     OutputError
-        If the path is a folder, or its folder doesn't exist or may not be written to.
+        If the picture holds NaN or infinity, its shape isn't allowed, or the format can't hold it.
     """
+    kind = check_suffix(suffix, f"a picture as {suffix or 'a file'}")
+    if bit_depth not in (8, 16):
+        raise UsageError(f"a bit depth of {bit_depth} can't be written: allowed are 8 and 16")
+    _check(rgb, alpha, kind)
+    tiff = None if not exif else exif.removeprefix(PREFIX)
+    if kind == "JPEG":
+        if tiff and len(tiff) + len(PREFIX) > MAX_EXIF_BYTES:
+            raise OutputError(
+                f"the EXIF has {len(tiff):,} bytes, but a JPEG holds at most {MAX_EXIF_BYTES - len(PREFIX):,}"
+                ": write a PNG or leave the EXIF out"
+            )
+        if alpha is not None:
+            opacity = np.clip(alpha, 0, 1)[..., None]
+            rgb, alpha = np.clip(rgb, 0, 1) * opacity + (1 - opacity), None
+    try:
+        if kind == "TIFF" or (kind == "PNG" and bit_depth == 16):
+            samples = _quantised(rgb, alpha, np.uint16 if bit_depth == 16 else np.uint8)
+            return tiff_bytes(samples, srgb_profile(), tiff) if kind == "TIFF" else _deep_png_bytes(samples, tiff)
+        options = dict(_OPTIONS[kind], icc_profile=srgb_profile())
+        if tiff:
+            options["exif"] = PREFIX + tiff
+        out = io.BytesIO()
+        Image.fromarray(_quantised(rgb, alpha, np.uint8)).save(out, kind, **options)
+    except MemoryError as error:
+        raise OutputError(f"a {kind} of this size can't be encoded: there is too little memory") from error
+    except Exception as error:  # whatever an encoder raises
+        raise OutputError(f"the picture can't be encoded as {kind}: {' '.join(str(error).split())}") from error
+    return out.getvalue()
+
+
+def _check(rgb: NDArray[np.floating[Any]], alpha: NDArray[np.floating[Any]] | None, kind: str) -> None:
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape or rgb.dtype.kind != "f":
+        raise OutputError(
+            f"a picture of shape {rgb.shape} and type {rgb.dtype} can't be written: allowed are floats (H, W, 3)"
+        )
+    if alpha is not None and (alpha.shape != rgb.shape[:2] or alpha.dtype.kind != "f"):
+        raise OutputError(
+            f"an alpha of shape {alpha.shape} and type {alpha.dtype} doesn't fit a picture of shape "
+            f"{rgb.shape}: allowed are floats {rgb.shape[:2]}"
+        )
+    for name, values in (("picture", rgb), ("alpha", alpha)):
+        if values is not None and not np.isfinite(values).all():
+            count = int((~np.isfinite(values)).sum())
+            raise OutputError(
+                f"the {name} holds {count:,} values that are NaN or infinite, so it isn't written: "
+                "only finite values are allowed"
+            )
+    longest = max(rgb.shape[:2])
+    if longest > _LONGEST_SIDE.get(kind, longest):
+        raise OutputError(
+            f"a {kind} holds at most {_LONGEST_SIDE[kind]:,} pixels a side, but the picture has {longest:,}: "
+            "write a PNG or a TIFF"
+        )
+
+
+def _quantised(rgb: NDArray[Any], alpha: NDArray[Any] | None, dtype: type[np.uint8 | np.uint16]) -> NDArray[Any]:
+    """Round to integers, (H, W, 3) or with alpha (H, W, 4)."""
+    full = np.iinfo(dtype).max
+    out = np.empty((*rgb.shape[:2], 3 if alpha is None else 4), dtype)
+    out[..., :3] = np.rint(np.clip(rgb, 0, 1) * full)
+    if alpha is not None:
+        out[..., 3] = np.rint(np.clip(alpha, 0, 1) * full)
+    return out
+
+
+def _deep_png_bytes(samples: NDArray[np.uint16], exif: bytes | None) -> bytes:
+    """Encode (H, W, 3 | 4) of uint16; the metadata come right behind the header, where colours are described."""
+    png = bytes(imagecodecs.png_encode(samples, level=1, strategy=3, filter=16))  # run lengths of differences: fast
+    extra = _chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9))
+    if exif:
+        extra += _chunk(b"eXIf", exif)
+    return png[:_PNG_HEADER] + extra + png[_PNG_HEADER:]
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def check_writable(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Find out, before a long run, whether its picture can be written: a `UsageError` or an `OutputError` if not."""
     target = Path(path)
     try:
         _check_target(target, overwrite=overwrite)
@@ -67,23 +188,10 @@ def write_picture(
     exif: bytes | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Encode a picture and write it in one step: after an error or Ctrl-C the old file, or none, is there.
+    """Encode a picture as :func:`encode_picture` does, and write it as :func:`write_atomically` does.
 
-    Parameters
-    ----------
-    path : path
-        Ends in .png, .jpg, .jpeg, .webp, .tif or .tiff. Its folder must exist. A symbolic link is followed.
-    rgb, alpha, bit_depth, exif
-        See :func:`photostyle.images.encode_picture`; a JPEG is composited over white.
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the suffix or the bit depth isn't allowed, or the file exists and may not be replaced.
-    OutputError
-        If the picture can't be encoded, or the file can't be written.
+    The suffix of ``path`` tells the format, its folder must exist, and a file is replaced only with ``overwrite``;
+    anything else is a `UsageError` or an `OutputError`.
     """
     check_writable(path, overwrite=overwrite)
     data = encode_picture(rgb, suffix=Path(path).suffix, alpha=alpha, bit_depth=bit_depth, exif=exif)
@@ -91,20 +199,7 @@ def write_picture(
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file in one step, replacing an older one.
-
-    Parameters
-    ----------
-    path : path
-        A symbolic link is followed.
-    data : bytes
-        The whole content.
-
-    Raises
-    ------
-    OutputError
-        If the file can't be written: a full disk, no permission, no such folder. An older file stays.
-    """
+    """Write a file in one step, over an older one, which stays after an `OutputError` or Ctrl-C; links are followed."""
     target = Path(os.path.realpath(path))
     try:
         _replace(target, data)
