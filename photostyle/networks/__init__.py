@@ -26,16 +26,14 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network that turns a picture into named features.
+    """A network that turns sRGB in [0, 1], (N, 3, H, W), into named features, (N, C, H', W').
 
     Attributes
     ----------
     network : Module
-        Called with sRGB in [0, 1] of shape (N, 3, H, W), it returns a mapping of layer to (N, C, H', W').
+        It computes the layers of both losses, and no deeper.
     name : str
         What was asked for: "vgg16", "hed", "vgg19", or a torchvision classifier.
-    content_layers, style_layers : tuple of str
-        The layers of each loss; the network computes both and no deeper.
     sha256, origin : str
         Which weights they are, for the record.
     edges : Edges or None
@@ -57,12 +55,12 @@ class Backbone:
     tiling: nn.Module | None = None
 
     def __call__(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return the features of ``x``, sRGB in [0, 1] of shape (N, 3, H, W), by layer."""
+        """Return the features by layer."""
         features: Mapping[str, Tensor] = self.network(x)
         return features
 
     def grids(self, x: Tensor) -> dict[str, tuple[int, int]]:
-        """Return (height, width) of each style layer's features for a picture ``x``, shape (N, 3, H, W)."""
+        """Return (height, width) of each style layer's features."""
         size = (x.shape[-2], x.shape[-1])
         if isinstance(self.network, VGG):
             return {layer: self.network.grid(layer, size) for layer in self.style_layers}
@@ -86,7 +84,7 @@ def load_backbone(
     offline: bool = False,
     callback: Callback = ignore,
 ) -> Backbone:
-    """Load a network with its weights.
+    """Load a network with its weights: a `UsageError` or a `WeightsError` where that can't be done.
 
     Parameters
     ----------
@@ -94,35 +92,18 @@ def load_backbone(
         "vgg16", "hed", "vgg19", or a torchvision classifier.
     content_layers, style_layers : sequence of str, optional
         Layers by name; None takes :data:`CONTENT_LAYERS` and :data:`STYLE_LAYERS` (VGG only).
-    weights : str, optional
-        A file instead of the network's own weights.
-    weights_preprocessing : str, optional
-        What that file expects, "torchvision" or "caffe".
-    pooling : str
-        "average" or "max".
-    padding : str
-        "zeros" or "replicate", of a VGG's first convolution; see :class:`VGG`. With "circular" there is a second
-        network for the result; the pictures that are given, which don't tile, are seen with "replicate".
+    weights, weights_preprocessing : str, optional
+        A file instead of the network's own weights, and what that file expects, "torchvision" or "caffe".
+    pooling, padding, half
+        See :class:`VGG`. With "circular" padding there is a second network for the result; the pictures that are given,
+        which don't tile, are seen with "replicate".
     edges : bool
         Whether an edge detector is wanted too: the one in the weights of hed, and beside any others hed as a second
         network, with a pass of its own.
     loaded : Weights, optional
         What these arguments load for a VGG, from a time before.
-    half : bool
-        Whether a VGG shall convolve in bfloat16.
-    device : str
-        Where it shall compute.
-    offline : bool
-        Never fetch.
-    callback : callable
-        Receives the progress of a download.
-
-    Raises
-    ------
-    UsageError
-        If a name is unknown, layers are missing for a classifier, or circular padding is asked of one.
-    WeightsError
-        If the weights can't be had or don't fit.
+    device, offline, callback
+        Where it shall compute; never fetch; receives the progress of a download.
     """
     for each in (name, weights):
         if each in MODELS and each not in BACKBONES:

@@ -27,10 +27,7 @@ _CONV_KEY = re.compile(r"(?:features\.(\d+)|(conv\d_\d))\.(weight|bias)")
 
 
 def plain_state_dict(loaded: object, path: str) -> dict[str, Tensor]:
-    """Unwrap what ``torch.load`` gave: "state_dict" or "model" around it, "module." before each name.
-
-    Values that are no tensors, such as an epoch, are left out; where nothing is left, there is a `WeightsError`.
-    """
+    """Take the tensors of what ``torch.load`` gave, also in "state_dict" or "model", or named "module.…"."""
     for wrapper in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
@@ -45,22 +42,10 @@ def plain_state_dict(loaded: object, path: str) -> dict[str, Tensor]:
 
 
 def canonical(tensors: Mapping[str, Tensor], path: str) -> tuple[str, dict[str, Tensor]]:
-    """Recognise a VGG-16 or VGG-19 and rename its convolutions.
+    """Recognise a VGG-16 or VGG-19 and rename its convolutions; "vgg16" where it ends before the two part.
 
-    Parameters
-    ----------
-    tensors : mapping of str to Tensor
-        Named ``features.N.weight`` (torchvision's order) or ``conv1_1.weight``; other tensors are left out,
-        ``hed.*`` excepted. The network may end early, but must begin with conv1_1.
-    path : str
-        For the messages.
-
-    Returns
-    -------
-    architecture : str
-        "vgg16" or "vgg19"; "vgg16" for a network that ends before the two part.
-    tensors : dict of str to Tensor
-        float32, contiguous, in the order of the network.
+    They are named ``features.N.weight`` (torchvision's order) or ``conv1_1.weight``. The network may end early, but
+    begins with conv1_1; other tensors are left out, ``hed.*`` excepted. float32 tensors come back, in order.
     """
     found = {match: name for name in tensors if (match := _CONV_KEY.fullmatch(name))}
     problem = ""

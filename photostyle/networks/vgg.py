@@ -25,18 +25,7 @@ _POOLING: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, 
 
 
 def layer_names(architecture: str) -> tuple[str, ...]:
-    """Return the names of all layers of a VGG, from the picture downwards.
-
-    Parameters
-    ----------
-    architecture : str
-        "vgg16" or "vgg19".
-
-    Returns
-    -------
-    tuple of str
-        conv1_1, relu1_1, conv1_2, …, relu5_4.
-    """
+    """Return the names of all layers of "vgg16" or "vgg19", from the picture on: conv1_1, relu1_1, conv1_2, …."""
     convolutions = convolution_names(architecture)
     return tuple(kind + name.removeprefix("conv") for name in convolutions for kind in ("conv", "relu"))
 
@@ -105,33 +94,16 @@ class VGG(nn.Module):
             self.bfloat16()
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return the features of a picture.
+        """Return the features, (N, C, H', W'), of a picture, (N, 3, H, W), sRGB in [0, 1], for each layer asked for.
 
-        Parameters
-        ----------
-        x : Tensor, shape (N, 3, H, W)
-            sRGB in [0, 1].
-
-        Returns
-        -------
-        mapping of str to Tensor, shape (N, C, H', W')
-            A feature map for each layer that was asked for; its side is that of the picture, halved (rounded
-            down) once for each block before its own.
+        Their sides are those of the picture, halved (rounded down) once for each block before their own.
         """
         features: dict[str, Tensor] = {}
         self._run(self._prepared(x), self.names, features)
         return features
 
     def first_blocks(self, x: Tensor, count: int) -> tuple[Mapping[str, Tensor], Tensor]:
-        """Return the features of the first ``count`` blocks, and what their last pooling hands on.
-
-        Parameters
-        ----------
-        x : Tensor, shape (N, 3, H, W)
-            sRGB in [0, 1].
-        count : int
-            From 1 to :attr:`blocks` - 1.
-        """
+        """Return the features of the first ``count`` blocks (not all), and what their last pooling hands on."""
         features: dict[str, Tensor] = {}
         names = [name for name in self.names if block_of(name) <= count]
         return features, self.pool(self._run(self._prepared(x), names, features), 2)

@@ -19,10 +19,9 @@ import torch
 from torch import Tensor
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.networks.cache import check_pin
+from photostyle.networks.cache import check_pin, digits_in, sha256_of
 from photostyle.networks.convert import canonical, content_sha256, from_flax, from_keras, plain_state_dict
-from photostyle.networks.download import digits_in, sha256_of
-from photostyle.networks.fetch import altered, find_model, inspect, locate
+from photostyle.networks.fetch import altered, find_model, inspect, verified_file
 from photostyle.networks.registry import MODELS, PREPROCESSINGS, Model, Preprocessing, model_entry
 from photostyle.progress import Callback, ignore
 
@@ -33,18 +32,8 @@ _SUFFIXES = (".safetensors", ".pth", ".pt")
 class Weights:
     """Verified weights of a VGG, or of the AlexNet of LPIPS.
 
-    Attributes
-    ----------
-    name : str
-        The registered name, such as "vgg16", or the file's path.
-    architecture : str
-        "vgg16", "vgg19" or "alexnet".
-    tensors : dict of str to Tensor
-        float32 on the CPU, named as :mod:`photostyle.networks.convert` says.
-    preprocessing : Preprocessing
-        What their input looks like.
-    sha256, origin : str
-        Of the file that was loaded, and its path.
+    ``name`` is the registered one or the file's path, ``tensors`` are float32 on the CPU and named as
+    :mod:`photostyle.networks.convert` says, ``sha256`` and ``origin`` are those of the file that was loaded.
     """
 
     name: str
@@ -88,15 +77,8 @@ def load_weights(
         .safetensors, .pth and .pt.
     preprocessing : str, optional
         "caffe" or "torchvision". By default what the registry or the file itself says, else "torchvision".
-    offline : bool
-        Never touch the network.
-    callback : callable
-        Receives `Download` and `Message` events.
-
-    Returns
-    -------
-    Weights
-        With all tensors on the CPU.
+    offline, callback
+        Never touch the network; receives `Download` and `Message` events.
 
     Raises
     ------
@@ -112,10 +94,7 @@ def load_weights(
     if any(separator in text for separator in separators) or text.lower().endswith(_SUFFIXES):
         return _load_file(Path(text).expanduser(), preprocessing)
     model = model_entry(text)
-    path = locate(model, offline=offline, callback=callback)
-    sha256, problem = inspect(model, path)
-    if problem:
-        raise altered(model, path, problem)
+    path, sha256 = verified_file(model, offline=offline, callback=callback)
     tensors = _read_model(model, path)
     if model.hub and path.name == model.hub.file:
         check_pin(path.name, sha256, callback)
@@ -135,21 +114,9 @@ def _read_model(model: Model, path: Path) -> dict[str, Tensor]:
 
 
 def read_state_dict(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
-    """Read a .safetensors, .pth or .pt file, verified as well as it can be.
+    """Read a .safetensors, .pth or .pt file with any state dict, verified as well as it can be.
 
-    Parameters
-    ----------
-    path : Path
-        Any state dict, also under "state_dict" or "model", or with "module." before each name.
-
-    Returns
-    -------
-    tensors : dict of str to Tensor
-        On the CPU, as they are stored.
-    metadata : dict of str to str
-        Of a .safetensors file.
-    sha256 : str
-        Of the file.
+    Tensors, on the CPU and as they are stored, the metadata of a .safetensors file, and the SHA-256 come back.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise WeightsError(f"{path} is no weights file: expected the suffix {', '.join(_SUFFIXES)}")
@@ -201,9 +168,8 @@ def _load_file(path: Path, preprocessing: str | None) -> Weights:
             f"{path} names the preprocessing {used!r}, known are {', '.join(PREPROCESSINGS)}: "
             "choose one of these by option"
         )
-    stated = metadata.get("architecture")
-    if stated == "vgg19" and len(tensors) <= 2 * 7:  # cut before the two architectures part
-        architecture = stated
+    if metadata.get("architecture") == "vgg19" and len(tensors) <= 2 * 7:  # cut before the two architectures part
+        architecture = "vgg19"
     return Weights(str(path), architecture, tensors, PREPROCESSINGS[used], sha256, str(path))
 
 
