@@ -15,17 +15,6 @@ from photostyle.errors import ImageError, PhotostyleError
 _LOCK = threading.RLock()
 
 
-class _Remarks(logging.Handler):
-    """Collects what tifffile logs."""
-
-    def __init__(self, remarks: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self.remarks = remarks
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.remarks.append(record.getMessage())
-
-
 @contextmanager
 def decoding(label: str, notes: list[str]) -> Iterator[None]:
     """Run a decoder: one at a time, quietly, with one kind of error; its remarks become notes.
@@ -34,13 +23,18 @@ def decoding(label: str, notes: list[str]) -> Iterator[None]:
     that limit, like Python's warning filters, belongs to the whole process, hence the lock.
     """
     remarks: list[str] = []
-    handler, logger = _Remarks(remarks), logging.getLogger("tifffile")
+    logger = logging.getLogger("tifffile")
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            remarks.append(record.getMessage())
+        return False
+
     with _LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        limit, propagate = Image.MAX_IMAGE_PIXELS, logger.propagate
+        limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
-        logger.addHandler(handler)
-        logger.propagate = False
+        logger.addFilter(keep)
         try:
             yield
         except PhotostyleError:
@@ -53,8 +47,7 @@ def decoding(label: str, notes: list[str]) -> Iterator[None]:
                 f"{label}: is damaged or cut off ({reason}): get the file again, or save it anew from an image editor"
             ) from error
         finally:
-            logger.propagate = propagate
-            logger.removeHandler(handler)
+            logger.removeFilter(keep)
             Image.MAX_IMAGE_PIXELS = limit
     remarks += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
     for text in dict.fromkeys(map(_one_line, remarks)):

@@ -35,22 +35,11 @@ def srgb_profile() -> bytes:
 
 
 def to_srgb(color: NDArray[Any], icc: bytes | None, notes: list[str]) -> NDArray[np.float32]:
-    """Convert grey or RGB samples to sRGB, and note what was done with the profile.
+    """Convert grey or RGB samples to sRGB in [0, 1], (H, W, 3) of their own, and note what was done with the profile.
 
-    Parameters
-    ----------
-    color : ndarray of uint8, uint16 or float32 (in [0, 1]), shape (H, W) or (H, W, 3)
-        Grey or RGB.
-    icc : bytes or None
-        Their profile. None, a broken one, one for another kind of picture, and one that changes no 8-bit
-        value by more than 1 mean sRGB.
-    notes : list of str
-        Receives the note.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, 3)
-        sRGB in [0, 1], colours outside its gamut clipped; never the memory of ``color``.
+    Samples are uint8, uint16 or float32 (in [0, 1]), (H, W) or (H, W, 3). No profile, a broken one, one for another
+    kind of picture, and one that changes no 8-bit value by more than 1 mean sRGB. Colours outside its gamut are
+    clipped.
     """
     if not icc:
         return _plain(color)
@@ -80,7 +69,7 @@ def cmyk_to_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> Imag
     if icc:
         try:
             profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            converted = _applied(image, _transform(profile, "CMYK"))
+            converted = _transform(profile, "CMYK").apply(image)
         except _FAILURES as error:
             notes.append(f"the ICC profile of the CMYK picture can't be used ({' '.join(str(error).split())})")
         else:
@@ -94,7 +83,7 @@ def lab_to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
     """Convert a CIE L*a*b* image (D50) to sRGB."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
     notes.append("L*a*b* converted to sRGB")
-    return _applied(image, _transform(profile, "LAB"))
+    return _transform(profile, "LAB").apply(image)
 
 
 def _transform(profile: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
@@ -102,16 +91,9 @@ def _transform(profile: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCm
     return ImageCms.buildTransform(profile, srgb, mode, "RGB", renderingIntent=_INTENT, flags=_FLAGS)
 
 
-def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    converted = ImageCms.applyTransform(image, transform)
-    if converted is None:  # only with inPlace
-        raise ValueError("no picture came back from the colour transform")
-    return converted
-
-
 def _through(color: NDArray[np.uint8], transform: ImageCms.ImageCmsTransform) -> NDArray[np.uint8]:
     """Send uint8 samples (H, W) or (H, W, 3) through LittleCMS; (H, W, 3) comes back."""
-    return np.array(_applied(Image.fromarray(np.ascontiguousarray(color)), transform))
+    return np.array(transform.apply(Image.fromarray(np.ascontiguousarray(color))))
 
 
 def _deep_to_srgb(color: NDArray[Any], icc: bytes) -> NDArray[np.float32]:

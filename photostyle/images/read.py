@@ -44,20 +44,11 @@ def read_picture(
 ) -> Picture:
     """Read a picture: upright, in sRGB, with its alpha apart; an `ImageError` says why it can't be.
 
-    Parameters
-    ----------
-    source : path, PIL image, ndarray or tensor
-        A file in JPEG, PNG, WebP, TIFF, BMP, GIF or PPM; or a PIL image, which is not modified; or an array
-        (H, W) or (H, W, 1 | 3 | 4), or a tensor (3, H, W), (1, 3, H, W) or (H, W, 3), of uint8, uint16 or
-        floating-point values in [0, 1], sRGB-encoded. PNG and TIFF keep 16 bits, except CMYK, which is read
-        with 8. Of several frames or pages the first is read; of a PIL image the one it stands at.
-    role : str
-        What the picture is for; messages begin with it: "content" and "content picture" both give
-        "content picture /x/a.jpg: ...".
-    max_pixels : int
-        The largest width × height; a larger picture is refused from its header, before it is decoded.
-    min_side : int
-        The smallest width and height.
+    ``source`` is a file in JPEG, PNG, WebP, TIFF, BMP, GIF or PPM; or a PIL image, whose pixels stay; or an array
+    (H, W) or (H, W, 1 | 3 | 4), or a tensor (3, H, W), (1, 3, H, W) or (H, W, 3), of uint8, uint16 or floating-point
+    values in [0, 1], sRGB-encoded. PNG and TIFF keep 16 bits, except CMYK, which is read with 8. Of several frames or
+    pages the first is read; of a PIL image the one it stands at. ``role`` says in messages what the picture is for;
+    one of more than ``max_pixels`` is refused from its header, before it is decoded.
     """
     role = role.removesuffix(" picture")
     kind = role if role == "picture" else f"{role} picture"
@@ -69,7 +60,7 @@ def read_picture(
         check_size(name, source.size, max_pixels, min_side)
         notes: list[str] = []
         with decoding(name, notes):
-            samples = samples_of_image(_loaded_copy(source), name)
+            samples = samples_of_image(source, name)
         samples.notes += notes
         return _to_picture(samples, name)
     name = f"the {role} array"
@@ -101,18 +92,6 @@ def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (2, 3, 6, 7):
         array = array[:, ::-1]
     return np.ascontiguousarray(array)
-
-
-def _loaded_copy(image: Image.Image) -> Image.Image:
-    """Copy an image, pixels and metadata; ``Image.copy`` alone forgets format and EXIF."""
-    copy = image.copy()
-    exif = image.getexif()
-    copy.format = image.format
-    copy.getexif().update({tag: exif[tag] for tag in exif})
-    for ifd in (34665, 34853):
-        if entries := exif.get_ifd(ifd):
-            copy.getexif()[ifd] = dict(entries)
-    return copy
 
 
 def _samples_of_file(name: str, label: str, max_pixels: int, min_side: int) -> Samples:

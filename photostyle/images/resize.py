@@ -10,21 +10,10 @@ from photostyle.errors import UsageError
 
 
 def resize(array: NDArray[np.float32], size: tuple[int, int], *, wraps: bool = False) -> NDArray[np.float32]:
-    """Resize a picture or a map with an antialiased Lanczos filter (Pillow's, in floating point).
+    """Resize (H, W) or (H, W, C) in [0, 1] to (width, height) with Pillow's antialiased Lanczos filter.
 
-    Parameters
-    ----------
-    array : ndarray of float32, shape (H, W) or (H, W, C)
-        Values in [0, 1].
-    size : tuple of int
-        (width, height) wanted, in pixels, each at least 1.
-    wraps : bool
-        Whether the filter sees the opposite border beyond the border, as in a picture that tiles.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width) or (height, width, C)
-        Always a new array, clipped to [0, 1]; an exact copy if the size is the same already.
+    If it ``wraps``, the filter sees the opposite border beyond the border, as in a picture that tiles. Always a new
+    array, clipped to [0, 1], comes back; an exact copy if the size is the same already.
     """
     width, height = size
     if width < 1 or height < 1:

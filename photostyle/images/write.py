@@ -48,30 +48,13 @@ def encode_picture(
     bit_depth: int = 8,
     exif: bytes | None = None,
 ) -> bytes:
-    r"""Encode a picture as sRGB, with that profile in it; the same picture gives the same bytes.
+    r"""Encode floats (H, W, 3), clipped to [0, 1], as sRGB, with that profile; the same picture gives the same bytes.
 
-    JPEG is written at quality 95 without chroma subsampling (4:4:4) and WebP lossy at quality 95. JPEG has no
-    alpha: the picture is composited over white. PNG and TIFF are lossless.
-
-    Parameters
-    ----------
-    rgb : ndarray of float, shape (H, W, 3)
-        sRGB-encoded; clipped to [0, 1], then rounded to the nearest step.
-    suffix : str
-        ".png", ".jpg", ".jpeg", ".webp", ".tif" or ".tiff", in any case.
-    alpha : ndarray of float, shape (H, W), optional
-        Opacity, clipped to [0, 1].
-    bit_depth : int
-        8 or 16. PNG and TIFF honour 16; JPEG and WebP always hold 8.
-    exif : bytes, optional
-        EXIF to embed, with or without its prefix "Exif\0\0"; for a TIFF see :func:`photostyle.images.tiff.tiff_bytes`.
-
-    Raises
-    ------
-    UsageError
-        If the suffix or the bit depth isn't allowed.
-    OutputError
-        If the picture holds NaN or infinity, its shape isn't allowed, or the format can't hold it.
+    The suffix is one of .png, .jpg, .jpeg, .webp, .tif and .tiff. JPEG is written at quality 95 without chroma
+    subsampling (4:4:4) and WebP lossy at quality 95; both hold 8 bits, PNG and TIFF also 16. JPEG has no alpha: the
+    picture is composited over white. EXIF comes with or without its prefix; for a TIFF see
+    :func:`photostyle.images.tiff.tiff_bytes`. What can't be written is a `UsageError` or, where the picture is at
+    fault, an `OutputError`.
     """
     kind = check_suffix(suffix, f"a picture as {suffix or 'a file'}")
     if bit_depth not in (8, 16):

@@ -28,20 +28,9 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 class Backbone:
     """A network that turns sRGB in [0, 1], (N, 3, H, W), into named features, (N, C, H', W').
 
-    Attributes
-    ----------
-    network : Module
-        It computes the layers of both losses, and no deeper.
-    name : str
-        What was asked for: "vgg16", "hed", "vgg19", or a torchvision classifier.
-    sha256, origin : str
-        Which weights they are, for the record.
-    edges : Edges or None
-        An edge detector, where it was asked for.
-    weights : Weights or None
-        Those of a VGG.
-    tiling : Module or None
-        The same network with circular padding, by which a result is seen that shall tile.
+    It computes the layers of both losses, and no deeper. ``sha256`` and ``origin`` say which weights they are, for the
+    record; ``weights`` are kept of a VGG, ``edges`` detect where that was asked for, and ``tiling`` is the same network
+    with circular padding, by which a result is seen that shall tile.
     """
 
     network: nn.Module
@@ -84,26 +73,13 @@ def load_backbone(
     offline: bool = False,
     callback: Callback = ignore,
 ) -> Backbone:
-    """Load a network with its weights: a `UsageError` or a `WeightsError` where that can't be done.
+    """Load "vgg16", "hed", "vgg19" or a torchvision classifier: a `UsageError` or a `WeightsError` where it can't.
 
-    Parameters
-    ----------
-    name : str
-        "vgg16", "hed", "vgg19", or a torchvision classifier.
-    content_layers, style_layers : sequence of str, optional
-        Layers by name; None takes :data:`CONTENT_LAYERS` and :data:`STYLE_LAYERS` (VGG only).
-    weights, weights_preprocessing : str, optional
-        A file instead of the network's own weights, and what that file expects, "torchvision" or "caffe".
-    pooling, padding, half
-        See :class:`VGG`. With "circular" padding there is a second network for the result; the pictures that are given,
-        which don't tile, are seen with "replicate".
-    edges : bool
-        Whether an edge detector is wanted too: the one in the weights of hed, and beside any others hed as a second
-        network, with a pass of its own.
-    loaded : Weights, optional
-        What these arguments load for a VGG, from a time before.
-    device, offline, callback
-        Where it shall compute; never fetch; receives the progress of a download.
+    A VGG has default layers. ``weights`` is a file instead of the network's own, and ``weights_preprocessing`` what it
+    expects, "torchvision" or "caffe"; ``loaded`` is what a VGG's arguments loaded before. ``pooling``, ``padding`` and
+    ``half`` are those of :class:`VGG`; with "circular" padding there is a second network for the result, and the
+    pictures that are given, which don't tile, are seen with "replicate". ``edges`` asks for an edge detector: the one
+    in the weights of hed, and beside any others hed as a second network, with a pass of its own.
     """
     for each in (name, weights):
         if each in MODELS and each not in BACKBONES:

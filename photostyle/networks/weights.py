@@ -70,22 +70,8 @@ def load_weights(
 ) -> Weights:
     """Load and verify weights; a registered network that no cache has is fetched first.
 
-    Parameters
-    ----------
-    name_or_path : str or path
-        A row of the registry ("vgg16"), or a file: anything with a path separator or one of the suffixes
-        .safetensors, .pth and .pt.
-    preprocessing : str, optional
-        "caffe" or "torchvision". By default what the registry or the file itself says, else "torchvision".
-    offline, callback
-        Never touch the network; receives `Download` and `Message` events.
-
-    Raises
-    ------
-    UsageError
-        If the registry has no such name or preprocessing.
-    WeightsError
-        If the weights are missing, altered, no VGG, or can't be fetched.
+    A file is anything with a path separator or one of the suffixes .safetensors, .pth and .pt; everything else is a row
+    of the registry. The preprocessing is by default what the registry or the file itself says, else "torchvision".
     """
     if preprocessing is not None and preprocessing not in PREPROCESSINGS:
         raise UsageError(f"unknown preprocessing {preprocessing!r}: use one of {', '.join(PREPROCESSINGS)}")
