@@ -459,6 +459,20 @@ def test_deep_and_8_bit_conversions_of_the_same_colours_agree(tmp_path, profile)
         assert np.abs(read_picture(tmp_path / "a.tif").rgb - eight.rgb).max() < 1.2 / 255
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "LAB"])
+def test_8_bits_are_converted_as_pillow_s_littlecms_does(mode):
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    grey = icc(b"GRAY", {b"kTRC": gamma_curve(1.0)})
+    profile = {"L": grey, "RGB": matrix_profile(P3), "CMYK": cmyk_profile(), "LAB": lab}[mode]
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    image = Image.frombytes(mode, (64, 50), RNG.integers(0, 256, (50, 64, bands), dtype=np.uint8).tobytes())
+    image.info["icc_profile"] = profile
+    source, srgb = (ImageCms.ImageCmsProfile(io.BytesIO(data)) for data in (profile, srgb_profile()))
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    expected = ImageCms.profileToProfile(image, source, srgb, ImageCms.Intent.RELATIVE_COLORIMETRIC, "RGB", flags=flags)
+    assert np.abs(as8(read_picture(image).rgb).astype(int) - np.array(expected)).max() <= 1
+
+
 def test_a_broken_profile_of_a_deep_png_is_a_note_and_nothing_else(tmp_path, capfd):
     chunk = (b"iCCP", b"x\0\0" + zlib.compress(b"no profile"))
     picture = read_picture(png16(tmp_path / "a.png", RGB16, kind=2, chunks=(chunk,)))

@@ -38,9 +38,9 @@ def samples_of_image(image: Image.Image, label: str) -> Samples:
     elif image.mode == "F":
         color, depth = check_unit_range(label, np.array(image)), 16
     elif image.mode == "CMYK":
-        color, icc = np.array(cmyk_to_rgb(_polarity_mended(image, notes), icc, notes)), None
+        color, icc = cmyk_to_rgb(_polarity_mended(image, notes), icc, notes), None
     elif image.mode == "LAB":
-        color, icc = np.array(lab_to_rgb(image, notes)), None
+        color, icc = lab_to_rgb(image, notes), None
     elif image.mode in _EIGHT_BITS:
         color, alpha = _split(image)
     else:

@@ -1,7 +1,7 @@
 """ICC colour profiles: from the profile of a picture to sRGB, and the sRGB profile that results carry.
 
-LittleCMS converts, relative colorimetric with black-point compensation: 8 bits as ``PIL.ImageCms`` has it, and deeper
-pictures, which would be posterised there, in floating point as imagecodecs has it.
+LittleCMS converts, relative colorimetric with black-point compensation. Pictures deeper than 8 bits become floats, as
+LittleCMS would send 16 bits through a coarse lattice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from PIL import Image, ImageCms
 from photostyle.images.picture import full_scale
 
 _FAILURES = (ImageCms.PyCMSError, OSError, ValueError, TypeError, RuntimeError)
-_INTENT, _FLAGS = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 
 @cache
@@ -53,10 +52,9 @@ def to_srgb(color: NDArray[Any], icc: bytes | None, notes: list[str]) -> NDArray
             kind = "grey" if color.ndim == 2 else "RGB"
             notes.append(f"the ICC profile '{name}' is for {space}, not for {kind}: colours taken as sRGB")
             return _plain(color)
-        transform = _transform(profile, "L" if color.ndim == 2 else "RGB")
-        if _changes_nothing(transform, color.ndim == 2):
+        if _changes_nothing(icc, space):
             return _plain(color)
-        rgb = _plain(_through(color, transform)) if color.dtype == np.uint8 else _deep_to_srgb(color, icc)
+        rgb = _plain(_converted(color, icc, space))
     except _FAILURES as error:
         notes.append(f"the ICC profile can't be used ({' '.join(str(error).split())}): colours taken as sRGB")
         return _plain(color)
@@ -64,64 +62,51 @@ def to_srgb(color: NDArray[Any], icc: bytes | None, notes: list[str]) -> NDArray
     return rgb
 
 
-def cmyk_to_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> Image.Image:
+def cmyk_to_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> NDArray[np.uint8]:
     """Convert a CMYK image to sRGB: with its profile, or else by Pillow's plain formula."""
     if icc:
         try:
-            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            converted = _transform(profile, "CMYK").apply(image)
+            name, rgb = _name(ImageCms.ImageCmsProfile(io.BytesIO(icc))), _converted(np.array(image), icc, "CMYK")
         except _FAILURES as error:
             notes.append(f"the ICC profile of the CMYK picture can't be used ({' '.join(str(error).split())})")
         else:
-            notes.append(f"CMYK converted with its ICC profile '{_name(profile)}' to sRGB")
-            return converted
+            notes.append(f"CMYK converted with its ICC profile '{name}' to sRGB")
+            return rgb
     notes.append("CMYK without a usable ICC profile converted to RGB by the plain formula: colours are approximate")
-    return image.convert("RGB")
+    return np.array(image.convert("RGB"))
 
 
-def lab_to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+def lab_to_rgb(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
     """Convert a CIE L*a*b* image (D50) to sRGB."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
     notes.append("L*a*b* converted to sRGB")
-    return _transform(profile, "LAB").apply(image)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    signed = np.array([0, 128, 128], np.uint8)  # Pillow's a* and b* are signed, the ICC's have an offset
+    return _converted(np.array(image) ^ signed, profile, "LAB")
 
 
-def _transform(profile: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
-    srgb = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
-    return ImageCms.buildTransform(profile, srgb, mode, "RGB", renderingIntent=_INTENT, flags=_FLAGS)
-
-
-def _through(color: NDArray[np.uint8], transform: ImageCms.ImageCmsTransform) -> NDArray[np.uint8]:
-    """Send uint8 samples (H, W) or (H, W, 3) through LittleCMS; (H, W, 3) comes back."""
-    return np.array(transform.apply(Image.fromarray(np.ascontiguousarray(color))))
-
-
-def _deep_to_srgb(color: NDArray[Any], icc: bytes) -> NDArray[np.float32]:
-    rgb: NDArray[np.float32] = imagecodecs.cms_transform(
-        np.ascontiguousarray(color),
+def _converted(samples: NDArray[Any], icc: bytes, space: str) -> NDArray[Any]:
+    """Convert samples of a profile's space by LittleCMS: uint8 to uint8, and others to float32, free of rounding."""
+    rgb: NDArray[Any] = imagecodecs.cms_transform(
+        np.ascontiguousarray(samples),
         icc,
         srgb_profile(),
-        colorspace="gray" if color.ndim == 2 else "rgb",
+        colorspace=space.lower(),
         outcolorspace="rgb",
-        outdtype="float32",  # which no lattice of LittleCMS stands between
-        intent=int(_INTENT),
-        flags=int(_FLAGS),
+        outdtype=np.uint8 if samples.dtype == np.uint8 else np.float32,
+        intent=imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC,
+        flags=imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION,
     )
     if not np.isfinite(rgb).all():
         raise ValueError("it makes values that are no numbers")
-    return np.clip(rgb, 0, 1, out=rgb)
+    return np.clip(rgb, 0, 1, out=rgb) if rgb.dtype == np.float32 else rgb
 
 
-def _changes_nothing(transform: ImageCms.ImageCmsTransform, grey: bool) -> bool:
-    """Tell whether a transform to sRGB leaves a lattice of colours where it is, to 1/255."""
+def _changes_nothing(icc: bytes, space: str) -> bool:
+    """Tell whether a profile leaves a lattice of grey or RGB colours where it is, to 1/255."""
     steps = np.arange(0, 256, 15, dtype=np.uint8)
-    if grey:
-        probe = steps[None]
-        before = np.repeat(probe[..., None], 3, axis=2)
-    else:
-        before = probe = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
-    after = _through(probe, transform)
-    return int(np.abs(after.astype(np.int16) - before).max()) <= 1
+    probe = steps[None] if space == "GRAY" else np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    before = np.repeat(probe[..., None], 3, axis=2) if space == "GRAY" else probe
+    return int(np.abs(_converted(probe, icc, space).astype(np.int16) - before).max()) <= 1
 
 
 def _name(profile: ImageCms.ImageCmsProfile) -> str:
