@@ -73,7 +73,7 @@ def member_of(path: Path, project: str, inside: str, data: bytes) -> Member:
 
 
 def row(name: str, architecture: str, **sources: object) -> Model:
-    return Model(name, architecture, "torchvision", "MIT", "o", "d", **sources)
+    return Model(name, architecture, "torchvision", "MIT", "d", **sources)
 
 
 @pytest.fixture

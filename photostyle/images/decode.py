@@ -23,9 +23,8 @@ _EIGHT_BITS = (*_GREY, "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr", "HSV")
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}  # to where Pillow converts them without losing the alpha
 
 
-def samples_of_image(image: Image.Image, label: str) -> Samples:
+def samples_of_image(image: Image.Image, label: str, notes: list[str]) -> Samples:
     """Take the samples, the profile and the EXIF of an image that is loaded already; it isn't modified."""
-    notes: list[str] = []
     orientation, exif = exif_of(image, notes)
     icc, alpha, depth = image.info.get("icc_profile") or None, None, 8
     color: NDArray[Any]
@@ -46,7 +45,7 @@ def samples_of_image(image: Image.Image, label: str) -> Samples:
     else:
         allowed = ", ".join((*_EIGHT_BITS, "CMYK", "LAB", "I", "I;16"))
         raise ImageError(f"{label}: has the mode {image.mode}; allowed are {allowed} and F: convert it first")
-    return Samples(color, alpha, depth, icc, orientation, exif, notes)
+    return Samples(color, alpha, depth, icc, orientation, exif)
 
 
 def _split(image: Image.Image) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
@@ -91,9 +90,8 @@ def is_deep_png(head: bytes) -> bool:
     return head.startswith(PNG_MAGIC) and head[12:16] == b"IHDR" and head[24:25] == b"\x10"
 
 
-def samples_of_deep_png(data: bytes, image: Image.Image) -> Samples:
+def samples_of_deep_png(data: bytes, image: Image.Image, notes: list[str]) -> Samples:
     """Decode a 16-bit PNG that Pillow has loaded as ``image``: so its checksums are right, and nothing is cut off."""
-    notes: list[str] = []
     orientation, exif = exif_of(image, notes)
     bare, at = [PNG_MAGIC], len(PNG_MAGIC)
     while at + 12 <= len(data):  # libpng complains aloud of profiles, and needs none here
@@ -104,10 +102,10 @@ def samples_of_deep_png(data: bytes, image: Image.Image) -> Samples:
     decoded = imagecodecs.png_decode(b"".join(bare))
     values = decoded[..., None] if decoded.ndim == 2 else decoded
     color, alpha = split_channels(values, 1 if values.shape[2] <= 2 else 3)
-    return Samples(color, alpha, 16, image.info.get("icc_profile"), orientation, exif, notes)
+    return Samples(color, alpha, 16, image.info.get("icc_profile"), orientation, exif)
 
 
-def array_of_tensor(source: object, label: str) -> NDArray[Any] | None:
+def _array_of_tensor(source: object, label: str) -> NDArray[Any] | None:
     """Bring a tensor (C, H, W), (1, C, H, W), (H, W) or (H, W, C) to an array (H, W) or (H, W, C); None if it is none.
 
     Channels come first where both readings are possible. PyTorch is not imported for the question: without
@@ -132,8 +130,13 @@ def array_of_tensor(source: object, label: str) -> NDArray[Any] | None:
     return array
 
 
-def samples_of_array(array: NDArray[Any], label: str, max_pixels: int, min_side: int) -> Samples:
-    """Take the samples of (H, W) or (H, W, 1 | 3 | 4) in uint8, uint16 or floats in [0, 1], sRGB-encoded."""
+def samples_of_array(source: object, label: str, max_pixels: int, min_side: int) -> Samples:
+    """Take the samples of a tensor or an array, (H, W) or (H, W, 1 | 3 | 4) in uint8, uint16 or floats in [0, 1]."""
+    array = source if isinstance(source, np.ndarray) else _array_of_tensor(source, label)
+    if array is None:
+        raise ImageError(
+            f"{label}: is of type {type(source).__name__}; allowed are a path, a PIL image, a NumPy array and a tensor"
+        )
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):
         raise ImageError(
             f"{label}: has the shape {array.shape}; allowed are (H, W), (H, W, 1), (H, W, 3) and (H, W, 4), "

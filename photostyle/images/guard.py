@@ -42,17 +42,19 @@ def decoding(label: str, notes: list[str]) -> Iterator[None]:
         except MemoryError as error:
             raise ImageError(f"{label}: doesn't fit into memory: scale it down first") from error
         except Exception as error:  # a damaged file can make a decoder raise anything
-            reason = _one_line(str(error)) or type(error).__name__
             raise ImageError(
-                f"{label}: is damaged or cut off ({reason}): get the file again, or save it anew from an image editor"
+                f"{label}: is damaged or cut off ({one_line(error)}): "
+                "get the file again, or save it anew from an image editor"
             ) from error
         finally:
             logger.removeFilter(keep)
             Image.MAX_IMAGE_PIXELS = limit
     remarks += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
-    for text in dict.fromkeys(map(_one_line, remarks)):
+    for text in dict.fromkeys(map(one_line, remarks)):
         notes.append(f"the decoder remarks: {text}")
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:200]
+def one_line(said: object) -> str:
+    """Make one line of at most 200 characters of another program's message or error."""
+    line = " ".join(str(said).split()) or type(said).__name__
+    return line if len(line) <= 200 else line[:199] + "…"

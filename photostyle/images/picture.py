@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,6 @@ class Samples:
     icc: bytes | None = None
     orientation: int = 1
     exif: bytes | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 def split_channels(values: NDArray[Any], colors: int) -> tuple[NDArray[Any], NDArray[np.float32] | None]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from photostyle.images.guard import one_line
 from photostyle.images.picture import full_scale
 
 _FAILURES = (ImageCms.PyCMSError, OSError, ValueError, TypeError, RuntimeError)
@@ -56,7 +57,7 @@ def to_srgb(color: NDArray[Any], icc: bytes | None, notes: list[str]) -> NDArray
             return _plain(color)
         rgb = _plain(_converted(color, icc, space))
     except _FAILURES as error:
-        notes.append(f"the ICC profile can't be used ({' '.join(str(error).split())}): colours taken as sRGB")
+        notes.append(f"the ICC profile can't be used ({one_line(error)}): colours taken as sRGB")
         return _plain(color)
     notes.append(f"colours converted from the ICC profile '{name}' to sRGB")
     return rgb
@@ -68,7 +69,7 @@ def cmyk_to_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> NDAr
         try:
             name, rgb = _name(ImageCms.ImageCmsProfile(io.BytesIO(icc))), _converted(np.array(image), icc, "CMYK")
         except _FAILURES as error:
-            notes.append(f"the ICC profile of the CMYK picture can't be used ({' '.join(str(error).split())})")
+            notes.append(f"the ICC profile of the CMYK picture can't be used ({one_line(error)})")
         else:
             notes.append(f"CMYK converted with its ICC profile '{name}' to sRGB")
             return rgb

@@ -15,7 +15,6 @@ from PIL import Image, UnidentifiedImageError
 from photostyle.errors import ImageError
 from photostyle.images.decode import (
     PNG_MAGIC,
-    array_of_tensor,
     is_deep_png,
     samples_of_array,
     samples_of_deep_png,
@@ -52,32 +51,19 @@ def read_picture(
     """
     role = role.removesuffix(" picture")
     kind = role if role == "picture" else f"{role} picture"
+    notes: list[str] = []
     if isinstance(source, (str, os.PathLike)):
         name = os.fsdecode(source)
-        return _to_picture(_samples_of_file(name, f"{kind} {name}", max_pixels, min_side), name)
-    if isinstance(source, Image.Image):
+        samples = _samples_of_file(name, f"{kind} {name}", max_pixels, min_side, notes)
+    elif isinstance(source, Image.Image):
         name = f"the {role} image"
         check_size(name, source.size, max_pixels, min_side)
-        notes: list[str] = []
         with decoding(name, notes):
-            samples = samples_of_image(source, name)
-        samples.notes += notes
-        return _to_picture(samples, name)
-    name = f"the {role} array"
-    array = array_of_tensor(source, name)
-    if array is None and isinstance(source, np.ndarray):
-        array = source
-    if array is None:
-        raise ImageError(
-            f"{name}: is of type {type(source).__name__}; allowed are a path, a PIL image, a NumPy array and a tensor"
-        )
-    return _to_picture(samples_of_array(array, name, max_pixels, min_side), name)
-
-
-def _to_picture(samples: Samples, name: str) -> Picture:
-    """Bring samples to sRGB and upright; they share no memory with the picture."""
-    notes, alpha = list(samples.notes), samples.alpha
-    rgb = to_srgb(samples.color, samples.icc, notes)
+            samples = samples_of_image(source, name, notes)
+    else:
+        name = f"the {role} array"
+        samples = samples_of_array(source, name, max_pixels, min_side)
+    rgb, alpha = to_srgb(samples.color, samples.icc, notes), samples.alpha
     if alpha is not None:
         alpha = None if bool((alpha >= 1).all()) else _upright(alpha, samples.orientation)
     return Picture(_upright(rgb, samples.orientation), alpha, samples.bit_depth, name, samples.exif, tuple(notes))
@@ -94,18 +80,26 @@ def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(array)
 
 
-def _samples_of_file(name: str, label: str, max_pixels: int, min_side: int) -> Samples:
-    notes: list[str] = []
+def _samples_of_file(name: str, label: str, max_pixels: int, min_side: int, notes: list[str]) -> Samples:
     with _opened(name, label) as stream:
         head = stream.read(32)
         if not head:
             raise ImageError(f"{label}: is an empty file: get the file again")
         with decoding(label, notes):
-            samples = samples_of_deep_tiff(stream, label, max_pixels, min_side) if is_tiff(head) else None
-            if samples is None:
-                samples = _samples_by_pillow(stream, head, label, max_pixels, min_side)
-    samples.notes += notes
-    return samples
+            if is_tiff(head) and (samples := samples_of_deep_tiff(stream, label, max_pixels, min_side, notes)):
+                return samples
+            with _opened_by_pillow(stream, head, label) as image:
+                check_size(label, image.size, max_pixels, min_side)
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1 and image.format != "MPO":  # the further frames of an MPO are previews and depth maps
+                    notes.append(f"the first of {frames} frames is taken")
+                    image.seek(0)
+                _mend_ycbcr_tiff(image)
+                image.load()
+                if not is_deep_png(head):
+                    return samples_of_image(image, label, notes)
+                stream.seek(0)
+                return samples_of_deep_png(stream.read(), image, notes)
 
 
 def _opened(name: str, label: str) -> IO[bytes]:
@@ -138,10 +132,10 @@ def _mend_ycbcr_tiff(image: Any) -> None:
         image.tile = [(*rest, ("YCbCr", *arguments[1:])) for *rest, arguments in tiles]
 
 
-def _samples_by_pillow(stream: IO[bytes], head: bytes, label: str, max_pixels: int, min_side: int) -> Samples:
+def _opened_by_pillow(stream: IO[bytes], head: bytes, label: str) -> Image.Image:
     stream.seek(0)
     try:
-        image = Image.open(stream, formats=_FORMATS)
+        return Image.open(stream, formats=_FORMATS)
     except UnidentifiedImageError as error:
         if is_tiff(head) or head.startswith(_MAGICS):
             raise ValueError("its header can't be understood") from error
@@ -149,19 +143,3 @@ def _samples_by_pillow(stream: IO[bytes], head: bytes, label: str, max_pixels: i
             f"{label}: is not a picture in a known format (it begins with {head[:8]!r}); allowed are JPEG, "
             "PNG, WebP, TIFF, BMP, GIF and PPM: convert it first"
         ) from error
-    with image:
-        check_size(label, image.size, max_pixels, min_side)
-        notes = []
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":  # the further frames of an MPO are previews and depth maps
-            notes.append(f"the first of {frames} frames is taken")
-            image.seek(0)
-        _mend_ycbcr_tiff(image)
-        image.load()
-        if is_deep_png(head):
-            stream.seek(0)
-            samples = samples_of_deep_png(stream.read(), image)
-        else:
-            samples = samples_of_image(image, label)
-    samples.notes += notes
-    return samples

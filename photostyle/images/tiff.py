@@ -28,7 +28,9 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in _MAGICS
 
 
-def samples_of_deep_tiff(stream: IO[bytes], label: str, max_pixels: int, min_side: int) -> Samples | None:
+def samples_of_deep_tiff(
+    stream: IO[bytes], label: str, max_pixels: int, min_side: int, notes: list[str]
+) -> Samples | None:
     """Decode the first page of a deep TIFF; None if it is one that Pillow reads without loss.
 
     Sizes are checked before anything is decoded.
@@ -58,9 +60,9 @@ def samples_of_deep_tiff(stream: IO[bytes], label: str, max_pixels: int, min_sid
         values = np.moveaxis(values, 0, -1) if page.axes.startswith("S") else values
         if values.shape[2] != page.samplesperpixel:
             raise ValueError("a channel is missing")
-        samples = _samples(values, page, colors, label)
         if len(tiff.pages) > 1:
-            samples.notes.insert(0, f"the first of {len(tiff.pages)} pages is taken")
+            notes.append(f"the first of {len(tiff.pages)} pages is taken")
+        samples = _samples(values, page, colors, label, notes)
         if icc := page.tags.get(_ICC_TAG):
             samples.icc = bytes(icc.value)
         if orientation := page.tags.get(_ORIENTATION_TAG):
@@ -68,13 +70,12 @@ def samples_of_deep_tiff(stream: IO[bytes], label: str, max_pixels: int, min_sid
     stream.seek(0)
     exif = Image.Exif()
     exif.load_from_fp(stream)
-    _, samples.exif = exif_of(exif, samples.notes)
+    _, samples.exif = exif_of(exif, notes)
     return samples
 
 
-def _samples(values: NDArray[Any], page: Any, colors: int, label: str) -> Samples:
+def _samples(values: NDArray[Any], page: Any, colors: int, label: str, notes: list[str]) -> Samples:
     """Take the samples of (H, W, S)."""
-    notes = []
     if values.dtype.kind == "f":
         values = check_unit_range(label, values)
         notes.append("floating-point values taken as sRGB-encoded or as the embedded profile says")
@@ -90,7 +91,7 @@ def _samples(values: NDArray[Any], page: Any, colors: int, label: str) -> Sample
         divisor = np.where(alpha > 0, alpha, np.float32(1))
         color = color.astype(np.float32) / np.float32(full)
         color = np.clip(color / (divisor if color.ndim == 2 else divisor[..., None]), 0, 1).astype(np.float32)
-    return Samples(color, alpha, 16, notes=notes)
+    return Samples(color, alpha, 16)
 
 
 def tiff_bytes(samples: NDArray[np.uint8] | NDArray[np.uint16], icc: bytes, exif: bytes | None) -> bytes:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from photostyle.errors import OutputError, UsageError
 from photostyle.images.exif import MAX_EXIF_BYTES, PREFIX
+from photostyle.images.guard import one_line
 from photostyle.images.profiles import srgb_profile
 from photostyle.images.tiff import tiff_bytes
 
@@ -82,7 +83,7 @@ def encode_picture(
     except MemoryError as error:
         raise OutputError(f"a {kind} of this size can't be encoded: there is too little memory") from error
     except Exception as error:  # whatever an encoder raises
-        raise OutputError(f"the picture can't be encoded as {kind}: {' '.join(str(error).split())}") from error
+        raise OutputError(f"the picture can't be encoded as {kind}: {one_line(error)}") from error
     return out.getvalue()
 
 
@@ -138,28 +139,23 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Find out, before a long run, whether its picture can be written: a `UsageError` or an `OutputError` if not."""
     target = Path(path)
     try:
-        _check_target(target, overwrite=overwrite)
+        if target.is_dir():
+            raise OutputError(f"{target}: is a folder: name a file in it, such as {target / 'result.png'}")
+        check_suffix(target.suffix, str(target))
+        folder = Path(os.path.realpath(target)).parent
+        if not folder.exists():
+            raise OutputError(f"{target}: its folder {folder} doesn't exist: create it first")
+        if not folder.is_dir():
+            raise OutputError(f"{target}: {folder} is not a folder: choose another place")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"{target}: you may not write to the folder {folder}: choose another one")
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{target}: is not a plain file: choose another name")
+        if target.exists() and not overwrite:
+            raise UsageError(f"{target}: exists already: choose another name, or pass --overwrite")
     except (OSError, ValueError) as error:  # a name that is too long, or holds a zero byte
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise OutputError(f"{target}: can't be written ({reason}): choose another name") from error
-
-
-def _check_target(target: Path, *, overwrite: bool) -> None:
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder: name a file in it, such as {target / 'result.png'}")
-    check_suffix(target.suffix, str(target))
-    folder = Path(os.path.realpath(target)).parent
-    if not folder.exists():
-        raise OutputError(f"{target}: its folder {folder} doesn't exist: create it first")
-    if not folder.is_dir():
-        raise OutputError(f"{target}: {folder} is not a folder: choose another place")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{target}: you may not write to the folder {folder}: choose another one")
-    if target.exists():
-        if not target.is_file():
-            raise OutputError(f"{target}: is not a plain file: choose another name")
-        if not overwrite:
-            raise UsageError(f"{target}: exists already: choose another name, or pass --overwrite")
 
 
 def write_picture(
@@ -184,26 +180,19 @@ def write_picture(
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file in one step, over an older one, which stays after an `OutputError` or Ctrl-C; links are followed."""
     target = Path(os.path.realpath(path))
-    try:
-        _replace(target, data)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"{os.fspath(path)}: can't be written ({reason}): make room there, or choose another place"
-        ) from error
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """Write a temporary file beside the target, bring it to the disk, and only then give it the name."""
     temporary = target.with_name(f".photostyle-{secrets.token_hex(8)}.tmp")
     try:
         # "xb" creates it with the permissions that the umask leaves, as any new file
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # on the disk before it has the name
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise
+        if not isinstance(error, OSError):
+            raise
+        raise OutputError(
+            f"{os.fspath(path)}: can't be written ({error.strerror or error}): make room there, or choose another place"
+        ) from error

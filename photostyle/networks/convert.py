@@ -50,7 +50,8 @@ def canonical(tensors: Mapping[str, Tensor], path: str) -> tuple[str, dict[str, 
     found = {match: name for name in tensors if (match := _CONV_KEY.fullmatch(name))}
     problem = ""
     for architecture in ARCHITECTURES:
-        indices = _torchvision_indices(architecture)
+        # of "features.N", where a ReLU follows each convolution, and a pool each block
+        indices = {2 * i + int(name[4]) - 1: name for i, name in enumerate(layer_names(architecture))}
         names = {f"{m[2] or indices.get(int(m[1]), m[1])}.{m[3]}": name for m, name in found.items()}
         shapes = dict(list(_shapes(architecture).items())[: len(names)])
         if not names or len(names) % 2 or names.keys() != shapes.keys():
@@ -148,11 +149,6 @@ def _tensor(array: Any) -> Tensor:
 def _kernel(array: Any) -> Tensor:
     """(H, W, in, out) → (out, in, H, W)."""
     return _tensor(np.asarray(array).transpose(3, 2, 0, 1))
-
-
-def _torchvision_indices(architecture: str) -> dict[int, str]:
-    """Map N of ``features.N`` to the layer: a ReLU follows each convolution, a pool each block."""
-    return {2 * i + int(name[4]) - 1: name for i, name in enumerate(layer_names(architecture))}
 
 
 def _shapes(architecture: str) -> dict[str, tuple[int, ...]]:

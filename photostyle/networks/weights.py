@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from photostyle.errors import UsageError, WeightsError
+from photostyle.images.guard import one_line
 from photostyle.networks.cache import check_pin, digits_in, sha256_of
 from photostyle.networks.convert import canonical, content_sha256, from_flax, from_keras, plain_state_dict
 from photostyle.networks.fetch import altered, find_model, inspect, verified_file
@@ -166,7 +167,7 @@ def _parse_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         length = int.from_bytes(data[:8], "little")
         metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
     except Exception as error:  # whatever the parser stumbles over, the file is damaged
-        raise WeightsError(f"{path} is no sound safetensors file ({_first_line(error)}): fetch it again") from error
+        raise WeightsError(f"{path} is no sound safetensors file ({one_line(error)}): fetch it again") from error
     expected = metadata.get("content_sha256")  # in the files that photostyle wrote before 0.2
     if expected is not None and (found := content_sha256(tensors)) != expected:
         raise WeightsError(
@@ -190,9 +191,5 @@ def _parse_pth(path: Path, *, checksums: bool) -> dict[str, Tensor]:
             "fetch it again, or save model.state_dict() alone"
         ) from error
     except Exception as error:  # a damaged archive or pickle can raise anything
-        raise WeightsError(f"{path} is no sound PyTorch file ({_first_line(error)}): fetch it again") from error
+        raise WeightsError(f"{path} is no sound PyTorch file ({one_line(error)}): fetch it again") from error
     return plain_state_dict(loaded, str(path))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
