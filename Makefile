@@ -39,7 +39,7 @@ browser: ## what the tests of the page need
 	|| { echo "The tests of the page need Chromium. Install it, on Debian with: apt-get install chromium"; exit 1; }
 
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "photostyle needs Python 3.10 or newer")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "photostyle needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade pip --quiet
 	$(BIN)/python -m pip install -c constraints.txt -e .

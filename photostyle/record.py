@@ -43,7 +43,7 @@ def run_record(prepared: Prepared, solution: Solution, seconds: float) -> dict[s
     problem, history = prepared.problem, solution.history
     return {
         "photostyle": _versions()["photostyle"],
-        "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "complete": solution.stopped is None,
         "stopped": None if solution.stopped is None else str(solution.stopped) or "interrupted",
         "config": _plain(prepared.config),

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from photostyle.networks.download import fetch_archive, unpack
+from photostyle.networks.fetch import fetch_archive, unpack
 from photostyle.networks.registry import Archive, Member
 from photostyle.progress import ignore
 from photostyle.regions.segmentation import Segmenter

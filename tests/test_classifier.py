@@ -14,8 +14,8 @@ from torch import nn
 
 from photostyle.errors import UsageError, WeightsError
 from photostyle.networks import load_backbone
+from photostyle.networks.cache import digits_in
 from photostyle.networks.classifier import Classifier, _average_pooling
-from photostyle.networks.download import digits_in
 from photostyle.progress import Message
 
 LAYERS = ("relu", "layer1", "layer2.0.conv1")

@@ -26,7 +26,7 @@ import torch
 from helpers import flax_tree, keras_arrays, numbered, vgg_tensors
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.networks import cache, download, fetch, registry, weights
+from photostyle.networks import cache, fetch, registry, weights
 from photostyle.networks.convert import content_sha256
 from photostyle.networks.fetch import fetch_model
 from photostyle.networks.registry import Archive, HubFile, Member, Model
@@ -73,7 +73,7 @@ def member_of(path: Path, project: str, inside: str, data: bytes) -> Member:
 
 
 def row(name: str, architecture: str, **sources: object) -> Model:
-    return Model(name, architecture, "torchvision", "MIT", "o", "d", **sources)
+    return Model(name, architecture, "torchvision", "MIT", "d", **sources)
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ def test_a_pickle_of_anything_but_arrays(home, made, monkeypatch, content, words
 def test_no_pip(index, home, tmp_path, monkeypatch):
     venv.create(tmp_path / "bare", with_pip=False, symlinks=os.name != "nt")
     python = next(path for path in (tmp_path / "bare").rglob("python*") if os.access(path, os.X_OK) and path.is_file())
-    monkeypatch.setattr(download.sys, "executable", str(python))
+    monkeypatch.setattr(fetch.sys, "executable", str(python))
     monkeypatch.delenv("PYTHONPATH", raising=False)
     fails("takes pip", f"`{python} -m ensurepip`", "`uv pip install pip`", "`photostyle models fetch tiny`")
     assert left(home) == []
@@ -308,10 +308,10 @@ def test_no_pip(index, home, tmp_path, monkeypatch):
 def test_no_network_is_told_from_other_failures():
     archive = Archive("p==1", "p-1.tar.gz", 1, "0" * 64)
     log = "WARNING: Retrying (Retry(total=4)) after connection broken\nERROR: No matching distribution\n"
-    told = str(download._pip_failure("n", archive, log))
+    told = str(fetch._pip_failure("n", archive, log))
     assert "no connection to the package index (No matching distribution)" in told
-    assert "pip failed (odd)" in str(download._pip_failure("n", archive, "odd\n"))
-    assert "it said nothing" in str(download._pip_failure("n", archive, ""))
+    assert "pip failed (odd)" in str(fetch._pip_failure("n", archive, "odd\n"))
+    assert "it said nothing" in str(fetch._pip_failure("n", archive, ""))
 
 
 def test_ctrl_c_kills_pip_and_leaves_nothing(index, home, monkeypatch):
@@ -325,7 +325,7 @@ def test_ctrl_c_kills_pip_and_leaves_nothing(index, home, monkeypatch):
     def stop(event):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(download.subprocess, "Popen", Recorded)
+    monkeypatch.setattr(fetch.subprocess, "Popen", Recorded)
     with pytest.raises(KeyboardInterrupt):
         fetch_model("tiny", callback=stop)
     assert len(children) == 1
@@ -359,7 +359,7 @@ def test_full_or_failing_disk(copied, home, monkeypatch, number, words):
 
 
 def test_a_disk_that_is_full_for_pip(index, home, monkeypatch):
-    failure = download._pip_failure("tiny", registry.MODELS["tiny"].member.archive, f"ERROR: {os.strerror(28)}: '/x'")
+    failure = fetch._pip_failure("tiny", registry.MODELS["tiny"].member.archive, f"ERROR: {os.strerror(28)}: '/x'")
     assert isinstance(failure, OSError)
 
     def full(*_):
@@ -512,7 +512,7 @@ def test_torchvision_with_a_full_disk(hub, home, monkeypatch):
 
 
 def test_torchvision_progress_is_read_from_the_partial_file(hub, home, monkeypatch):
-    monkeypatch.setattr(download, "_POLL", 0.01)
+    monkeypatch.setattr(fetch, "_POLL", 0.01)
     seen = threading.Event()
     give = torch.hub.download_url_to_file
 

@@ -450,15 +450,35 @@ def test_srgb_profiles_change_nothing(tmp_path, profile):
     np.testing.assert_array_equal(as16(read_picture(tmp_path / "a.tif").rgb), RGB16)
 
 
-def test_lattice_of_an_identity_is_an_identity():
-    from photostyle.images.deep_profiles import through_lattice
+@pytest.mark.parametrize("profile", [grey_table_profile_rgb(), matrix_profile(P3)], ids=["table", "matrix"])
+def test_deep_and_8_bit_conversions_of_the_same_colours_agree(tmp_path, profile):
+    colors = RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    eight = read_picture(save(tmp_path / "a.png", Image.fromarray(colors), icc_profile=profile))
+    for deep in (colors.astype(np.uint16) * 257, colors.astype(np.float32) / 255):
+        tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb", iccprofile=profile)
+        assert np.abs(read_picture(tmp_path / "a.tif").rgb - eight.rgb).max() < 1.2 / 255
 
-    rgb = RNG.random((40, 50, 3), dtype=np.float32)
-    assert np.abs(through_lattice(rgb, lambda c: c) - rgb).max() < 1e-5
-    out = through_lattice(GRADIENT16, lambda c: c)
-    np.testing.assert_array_equal(as16(out), GRADIENT16)
-    grey = through_lattice(RGB16[..., 0], lambda c: np.repeat(c[..., None], 3, axis=2))
-    assert np.abs(grey - RGB16[..., :1] / 65535).max() < 1e-5
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "LAB"])
+def test_8_bits_are_converted_as_pillow_s_littlecms_does(mode):
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    grey = icc(b"GRAY", {b"kTRC": gamma_curve(1.0)})
+    profile = {"L": grey, "RGB": matrix_profile(P3), "CMYK": cmyk_profile(), "LAB": lab}[mode]
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    image = Image.frombytes(mode, (64, 50), RNG.integers(0, 256, (50, 64, bands), dtype=np.uint8).tobytes())
+    image.info["icc_profile"] = profile
+    source, srgb = (ImageCms.ImageCmsProfile(io.BytesIO(data)) for data in (profile, srgb_profile()))
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    expected = ImageCms.profileToProfile(image, source, srgb, ImageCms.Intent.RELATIVE_COLORIMETRIC, "RGB", flags=flags)
+    assert np.abs(as8(read_picture(image).rgb).astype(int) - np.array(expected)).max() <= 1
+
+
+def test_a_broken_profile_of_a_deep_png_is_a_note_and_nothing_else(tmp_path, capfd):
+    chunk = (b"iCCP", b"x\0\0" + zlib.compress(b"no profile"))
+    picture = read_picture(png16(tmp_path / "a.png", RGB16, kind=2, chunks=(chunk,)))
+    np.testing.assert_array_equal(as16(picture.rgb), RGB16)
+    assert "taken as sRGB" in picture.notes[0]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_table_profile_of_16_bit_pictures_is_not_posterised(tmp_path):
@@ -466,7 +486,7 @@ def test_table_profile_of_16_bit_pictures_is_not_posterised(tmp_path):
     ramp = np.broadcast_to(np.linspace(9000, 56000, 512).astype(np.uint16)[None, :, None], (2, 512, 3)).copy()
     tifffile.imwrite(tmp_path / "a.tif", ramp, photometric="rgb", iccprofile=profile)
     deep = read_picture(tmp_path / "a.tif")
-    assert len(np.unique(deep.rgb[0, :, 0])) > 400
+    assert len(np.unique(deep.rgb[0, :, 0])) == 512
     eight = read_picture(save(tmp_path / "a.png", Image.fromarray((ramp // 257).astype(np.uint8)), icc_profile=profile))
     assert np.abs(deep.rgb - eight.rgb).max() < 3 / 255
     assert "converted" in deep.notes[0]

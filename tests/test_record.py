@@ -50,7 +50,7 @@ def inputs(folder):
 @pytest.fixture(scope="module")
 def run(inputs):
     log = Log()
-    began = datetime.datetime.now(datetime.timezone.utc)
+    began = datetime.datetime.now(datetime.UTC)
     result = photostyle.transfer(**inputs, callback=log)
     return result, log, began
 

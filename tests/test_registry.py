@@ -25,7 +25,7 @@ def test_a_row_is_complete(model):
     assert MODELS[model.name] is model
     assert len(registry.layer_names(model.architecture)) in (5, 13, 16)
     assert model.preprocessing in PREPROCESSINGS
-    assert all(text.strip() for text in (model.licence, model.origin, model.description))
+    assert all(text.strip() for text in (model.licence, model.description))
     assert model.member or model.hub
     assert model.size > 1e6
     assert all(DIGEST.fullmatch(digest) for digest in digests(model))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-import sys
+import tomllib
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -14,11 +14,6 @@ import pytest
 
 import photostyle
 from photostyle.options.config import TransferConfig, option_help
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "photostyle"

@@ -10,7 +10,7 @@ from typing import Any
 
 from photostyle.batches.located import Located, Place
 from photostyle.errors import ImageError
-from photostyle.networks.download import sha256_of
+from photostyle.networks.cache import sha256_of
 
 _MOST_FILES = 200  # of one folder of masks or of a segmenter
 _LEGEND = "legend"

@@ -14,7 +14,7 @@ from typing import Any
 from photostyle.batches.job import Job, files_of
 from photostyle.batches.located import Located
 from photostyle.errors import UsageError
-from photostyle.images.encode import check_suffix
+from photostyle.images.write import check_suffix
 from photostyle.options.config import OPTIONS
 from photostyle.options.variations import value_text, values_text
 

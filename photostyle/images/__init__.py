@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from photostyle.images.encode import encode_picture
 from photostyle.images.picture import Picture
 from photostyle.images.read import read_picture
 from photostyle.images.resize import fit_longest_side, resize
-from photostyle.images.write import check_writable, write_atomically, write_picture
+from photostyle.images.write import check_writable, encode_picture, write_atomically, write_picture
 
 __all__ = [
     "Picture",

@@ -26,12 +26,11 @@ _STALE = (40962, 40963, 40965)  # pixel dimensions, and an offset into the old f
 
 
 def exif_of(source: Image.Image | Image.Exif, notes: list[str]) -> tuple[int, bytes | None]:
-    r"""Read orientation and descriptive EXIF."""
-    # a damaged EXIF is no reason to refuse a picture
+    """Read the orientation, 1 to 8, and the EXIF to keep, with its prefix and short enough for a JPEG."""
     try:
         with decoding("EXIF", notes):
             return _exif_of(source.getexif() if isinstance(source, Image.Image) else source, notes)
-    except ImageError as error:
+    except ImageError as error:  # no reason to refuse a picture
         notes.append(f"EXIF can't be read and is ignored ({error})")
         return 1, None
 

@@ -12,7 +12,7 @@ _FADING = 2.5  # and so many times, beside it, is the blur of that end
 
 
 def inside_margins(rgb: NDArray[np.float32]) -> tuple[slice, slice]:
-    """Return the rows and columns of a picture that lie inside its margins.
+    """Return the rows and columns of a picture, (H, W, 3) in [0, 1], that lie inside its margins, if it has any.
 
     A margin ends in a step that runs along the whole side: most pixels of a line differ from their neighbours in the
     next line by far more than is usual beyond it. It is looked for in the outer twenty-fifth of each side; a style

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from photostyle.errors import ImageError
-from photostyle.images.arrays import array_of_tensor, samples_of_array
-from photostyle.images.deep_png import PNG_MAGIC, is_deep_png, samples_of_deep_png
-from photostyle.images.deep_tiff import is_tiff, samples_of_deep_tiff
+from photostyle.images.decode import (
+    PNG_MAGIC,
+    is_deep_png,
+    samples_of_array,
+    samples_of_deep_png,
+    samples_of_image,
+)
 from photostyle.images.guard import decoding
-from photostyle.images.modes import samples_of_image
-from photostyle.images.picture import Picture
-from photostyle.images.samples import Samples, check_size, to_picture
+from photostyle.images.picture import Picture, Samples, check_size
+from photostyle.images.profiles import to_srgb
+from photostyle.images.tiff import is_tiff, samples_of_deep_tiff
 
 if TYPE_CHECKING:
     import torch
@@ -37,81 +41,65 @@ def read_picture(
     max_pixels: int = 200_000_000,
     min_side: int = 1,
 ) -> Picture:
-    """Read a picture: upright, in sRGB, with its alpha apart.
+    """Read a picture: upright, in sRGB, with its alpha apart; an `ImageError` says why it can't be.
 
-    Parameters
-    ----------
-    source : path, PIL image, ndarray or tensor
-        A file in JPEG, PNG, WebP, TIFF, BMP, GIF or PPM; or a PIL image, which is not modified; or an array
-        (H, W) or (H, W, 1 | 3 | 4), or a tensor (3, H, W), (1, 3, H, W) or (H, W, 3), of uint8, uint16 or
-        floating-point values in [0, 1], sRGB-encoded. PNG and TIFF keep 16 bits, except CMYK, which is read
-        with 8. Of several frames or pages the first is read; of a PIL image the one it stands at.
-    role : str
-        What the picture is for; messages begin with it: "content" and "content picture" both give
-        "content picture /x/a.jpg: ...".
-    max_pixels : int
-        The largest width × height; a larger picture is refused from its header, before it is decoded.
-    min_side : int
-        The smallest width and height.
-
-    Returns
-    -------
-    Picture
-        Its ``rgb`` shares no memory with the source.
-
-    Raises
-    ------
-    ImageError
-        If the picture can't be found, opened or decoded, or its size, shape, type or values aren't allowed.
+    ``source`` is a file in JPEG, PNG, WebP, TIFF, BMP, GIF or PPM; or a PIL image, whose pixels stay; or an array
+    (H, W) or (H, W, 1 | 3 | 4), or a tensor (3, H, W), (1, 3, H, W) or (H, W, 3), of uint8, uint16 or floating-point
+    values in [0, 1], sRGB-encoded. PNG and TIFF keep 16 bits, except CMYK, which is read with 8. Of several frames or
+    pages the first is read; of a PIL image the one it stands at. ``role`` says in messages what the picture is for;
+    one of more than ``max_pixels`` is refused from its header, before it is decoded.
     """
     role = role.removesuffix(" picture")
     kind = role if role == "picture" else f"{role} picture"
+    notes: list[str] = []
     if isinstance(source, (str, os.PathLike)):
         name = os.fsdecode(source)
-        return to_picture(_samples_of_file(name, f"{kind} {name}", max_pixels, min_side), name)
-    if isinstance(source, Image.Image):
+        samples = _samples_of_file(name, f"{kind} {name}", max_pixels, min_side, notes)
+    elif isinstance(source, Image.Image):
         name = f"the {role} image"
         check_size(name, source.size, max_pixels, min_side)
-        notes: list[str] = []
         with decoding(name, notes):
-            samples = samples_of_image(_loaded_copy(source), name)
-        samples.notes += notes
-        return to_picture(samples, name)
-    name = f"the {role} array"
-    array = array_of_tensor(source, name)
-    if array is None and isinstance(source, np.ndarray):
-        array = source
-    if array is None:
-        raise ImageError(
-            f"{name}: is of type {type(source).__name__}; allowed are a path, a PIL image, a NumPy array and a tensor"
-        )
-    return to_picture(samples_of_array(array, name, max_pixels, min_side), name)
+            samples = samples_of_image(source, name, notes)
+    else:
+        name = f"the {role} array"
+        samples = samples_of_array(source, name, max_pixels, min_side)
+    rgb, alpha = to_srgb(samples.color, samples.icc, notes), samples.alpha
+    if alpha is not None:
+        alpha = None if bool((alpha >= 1).all()) else _upright(alpha, samples.orientation)
+    return Picture(_upright(rgb, samples.orientation), alpha, samples.bit_depth, name, samples.exif, tuple(notes))
 
 
-def _loaded_copy(image: Image.Image) -> Image.Image:
-    """Copy an image, pixels and metadata; ``Image.copy`` alone forgets format and EXIF."""
-    copy = image.copy()
-    exif = image.getexif()
-    copy.format = image.format
-    copy.getexif().update({tag: exif[tag] for tag in exif})
-    for ifd in (34665, 34853):
-        if entries := exif.get_ifd(ifd):
-            copy.getexif()[ifd] = dict(entries)
-    return copy
+def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn and mirror an array (H, W, ...) as its EXIF orientation, 1 to 8, asks."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
 
 
-def _samples_of_file(name: str, label: str, max_pixels: int, min_side: int) -> Samples:
-    notes: list[str] = []
+def _samples_of_file(name: str, label: str, max_pixels: int, min_side: int, notes: list[str]) -> Samples:
     with _opened(name, label) as stream:
         head = stream.read(32)
         if not head:
             raise ImageError(f"{label}: is an empty file: get the file again")
         with decoding(label, notes):
-            samples = samples_of_deep_tiff(stream, label, max_pixels, min_side) if is_tiff(head) else None
-            if samples is None:
-                samples = _samples_by_pillow(stream, head, label, max_pixels, min_side)
-    samples.notes += notes
-    return samples
+            if is_tiff(head) and (samples := samples_of_deep_tiff(stream, label, max_pixels, min_side, notes)):
+                return samples
+            with _opened_by_pillow(stream, head, label) as image:
+                check_size(label, image.size, max_pixels, min_side)
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1 and image.format != "MPO":  # the further frames of an MPO are previews and depth maps
+                    notes.append(f"the first of {frames} frames is taken")
+                    image.seek(0)
+                _mend_ycbcr_tiff(image)
+                image.load()
+                if not is_deep_png(head):
+                    return samples_of_image(image, label, notes)
+                stream.seek(0)
+                return samples_of_deep_png(stream.read(), image, notes)
 
 
 def _opened(name: str, label: str) -> IO[bytes]:
@@ -144,10 +132,10 @@ def _mend_ycbcr_tiff(image: Any) -> None:
         image.tile = [(*rest, ("YCbCr", *arguments[1:])) for *rest, arguments in tiles]
 
 
-def _samples_by_pillow(stream: IO[bytes], head: bytes, label: str, max_pixels: int, min_side: int) -> Samples:
+def _opened_by_pillow(stream: IO[bytes], head: bytes, label: str) -> Image.Image:
     stream.seek(0)
     try:
-        image = Image.open(stream, formats=_FORMATS)
+        return Image.open(stream, formats=_FORMATS)
     except UnidentifiedImageError as error:
         if is_tiff(head) or head.startswith(_MAGICS):
             raise ValueError("its header can't be understood") from error
@@ -155,15 +143,3 @@ def _samples_by_pillow(stream: IO[bytes], head: bytes, label: str, max_pixels: i
             f"{label}: is not a picture in a known format (it begins with {head[:8]!r}); allowed are JPEG, "
             "PNG, WebP, TIFF, BMP, GIF and PPM: convert it first"
         ) from error
-    with image:
-        check_size(label, image.size, max_pixels, min_side)
-        notes = []
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":  # the further frames of an MPO are previews and depth maps
-            notes.append(f"the first of {frames} frames is taken")
-            image.seek(0)
-        _mend_ycbcr_tiff(image)
-        image.load()
-        samples = samples_of_deep_png(stream, image) if is_deep_png(head) else samples_of_image(image, label)
-    samples.notes += notes
-    return samples

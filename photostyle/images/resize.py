@@ -1,7 +1,4 @@
-"""Resizing with antialiasing.
-
-The filter works on the sRGB-encoded values, as image editors do by default.
-"""
+"""Resizing with antialiasing, on the sRGB-encoded values, as image editors do by default."""
 
 from __future__ import annotations
 
@@ -13,26 +10,10 @@ from photostyle.errors import UsageError
 
 
 def resize(array: NDArray[np.float32], size: tuple[int, int], *, wraps: bool = False) -> NDArray[np.float32]:
-    """Resize a picture or a map with an antialiased Lanczos filter (Pillow's, in floating point).
+    """Resize (H, W) or (H, W, C) in [0, 1] to (width, height) with Pillow's antialiased Lanczos filter.
 
-    Parameters
-    ----------
-    array : ndarray of float32, shape (H, W) or (H, W, C)
-        Values in [0, 1].
-    size : tuple of int
-        (width, height) wanted, in pixels, each at least 1.
-    wraps : bool
-        Whether the filter sees the opposite border beyond the border, as in a picture that tiles.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width) or (height, width, C)
-        Always a new array, clipped to [0, 1]; an exact copy if the size is the same already.
-
-    Raises
-    ------
-    UsageError
-        If a side is below 1, or the array has neither two nor three dimensions.
+    If it ``wraps``, the filter sees the opposite border beyond the border, as in a picture that tiles. Always a new
+    array, clipped to [0, 1], comes back; an exact copy if the size is the same already.
     """
     width, height = size
     if width < 1 or height < 1:
@@ -61,25 +42,7 @@ def _resize_channel(channel: NDArray[np.float32], size: tuple[int, int], wraps: 
 
 
 def fit_longest_side(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Scale a size, up or down, so that its longer side is ``longest``.
-
-    Parameters
-    ----------
-    size : tuple of int
-        (width, height) in pixels.
-    longest : int
-        The longer side wanted, in pixels, at least 1.
-
-    Returns
-    -------
-    tuple of int
-        (width, height) of the same aspect, rounded, each at least 1.
-
-    Raises
-    ------
-    UsageError
-        If ``longest`` or a side is below 1.
-    """
+    """Scale (width, height), up or down, so that its longer side is ``longest``; rounded, each at least 1."""
     width, height = size
     if longest < 1 or width < 1 or height < 1:
         raise UsageError(f"{width}×{height} can't be fitted to a longest side of {longest}: all must be at least 1")

@@ -26,24 +26,11 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network that turns a picture into named features.
+    """A network that turns sRGB in [0, 1], (N, 3, H, W), into named features, (N, C, H', W').
 
-    Attributes
-    ----------
-    network : Module
-        Called with sRGB in [0, 1] of shape (N, 3, H, W), it returns a mapping of layer to (N, C, H', W').
-    name : str
-        What was asked for: "vgg16", "hed", "vgg19", or a torchvision classifier.
-    content_layers, style_layers : tuple of str
-        The layers of each loss; the network computes both and no deeper.
-    sha256, origin : str
-        Which weights they are, for the record.
-    edges : Edges or None
-        An edge detector, where it was asked for.
-    weights : Weights or None
-        Those of a VGG.
-    tiling : Module or None
-        The same network with circular padding, by which a result is seen that shall tile.
+    It computes the layers of both losses, and no deeper. ``sha256`` and ``origin`` say which weights they are, for the
+    record; ``weights`` are kept of a VGG, ``edges`` detect where that was asked for, and ``tiling`` is the same network
+    with circular padding, by which a result is seen that shall tile.
     """
 
     network: nn.Module
@@ -57,12 +44,12 @@ class Backbone:
     tiling: nn.Module | None = None
 
     def __call__(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return the features of ``x``, sRGB in [0, 1] of shape (N, 3, H, W), by layer."""
+        """Return the features by layer."""
         features: Mapping[str, Tensor] = self.network(x)
         return features
 
     def grids(self, x: Tensor) -> dict[str, tuple[int, int]]:
-        """Return (height, width) of each style layer's features for a picture ``x``, shape (N, 3, H, W)."""
+        """Return (height, width) of each style layer's features."""
         size = (x.shape[-2], x.shape[-1])
         if isinstance(self.network, VGG):
             return {layer: self.network.grid(layer, size) for layer in self.style_layers}
@@ -86,43 +73,13 @@ def load_backbone(
     offline: bool = False,
     callback: Callback = ignore,
 ) -> Backbone:
-    """Load a network with its weights.
+    """Load "vgg16", "hed", "vgg19" or a torchvision classifier: a `UsageError` or a `WeightsError` where it can't.
 
-    Parameters
-    ----------
-    name : str
-        "vgg16", "hed", "vgg19", or a torchvision classifier.
-    content_layers, style_layers : sequence of str, optional
-        Layers by name; None takes :data:`CONTENT_LAYERS` and :data:`STYLE_LAYERS` (VGG only).
-    weights : str, optional
-        A file instead of the network's own weights.
-    weights_preprocessing : str, optional
-        What that file expects, "torchvision" or "caffe".
-    pooling : str
-        "average" or "max".
-    padding : str
-        "zeros" or "replicate", of a VGG's first convolution; see :class:`VGG`. With "circular" there is a second
-        network for the result; the pictures that are given, which don't tile, are seen with "replicate".
-    edges : bool
-        Whether an edge detector is wanted too: the one in the weights of hed, and beside any others hed as a second
-        network, with a pass of its own.
-    loaded : Weights, optional
-        What these arguments load for a VGG, from a time before.
-    half : bool
-        Whether a VGG shall convolve in bfloat16.
-    device : str
-        Where it shall compute.
-    offline : bool
-        Never fetch.
-    callback : callable
-        Receives the progress of a download.
-
-    Raises
-    ------
-    UsageError
-        If a name is unknown, layers are missing for a classifier, or circular padding is asked of one.
-    WeightsError
-        If the weights can't be had or don't fit.
+    A VGG has default layers. ``weights`` is a file instead of the network's own, and ``weights_preprocessing`` what it
+    expects, "torchvision" or "caffe"; ``loaded`` is what a VGG's arguments loaded before. ``pooling``, ``padding`` and
+    ``half`` are those of :class:`VGG`; with "circular" padding there is a second network for the result, and the
+    pictures that are given, which don't tile, are seen with "replicate". ``edges`` asks for an edge detector: the one
+    in the weights of hed, and beside any others hed as a second network, with a pass of its own.
     """
     for each in (name, weights):
         if each in MODELS and each not in BACKBONES:

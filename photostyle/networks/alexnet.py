@@ -17,15 +17,8 @@ _POOLED = (1, 2)  # the convolutions, from 0 on, before which is pooled
 class AlexNet:
     """The five convolutions, each with its ReLU, and the weights of LPIPS on them (Zhang et al. 2018).
 
-    Parameters
-    ----------
-    weights : Weights
-        ``conv1.weight``, ``conv1.bias``, …, and ``lin1.weight``, …, ``lin5.weight`` of shape (C,).
-
-    Raises
-    ------
-    UsageError
-        If the weights are another network's.
+    ``weights`` hold ``conv1.weight``, ``conv1.bias``, …, and ``lin1.weight``, …, ``lin5.weight`` of shape (C,); another
+    network's are a `UsageError`.
     """
 
     least = 32
@@ -43,17 +36,7 @@ class AlexNet:
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> list[Tensor]:
-        """Return the responses after each of the five ReLUs.
-
-        Parameters
-        ----------
-        x : Tensor, shape (1, 3, H, W)
-            sRGB in [0, 1], the shorter side at least :attr:`least`.
-
-        Returns
-        -------
-        list of Tensor, shape (1, C, H', W')
-        """
+        """Return the responses after each of the five ReLUs, (1, C, H', W'), to (1, 3, H, W), sRGB in [0, 1]."""
         features, x = [], preprocess(x, self.preprocessing)
         for number, (kernel, bias) in enumerate(self.kernels):
             if number in _POOLED:

@@ -1,10 +1,12 @@
-"""The folder of fetched networks, and the hashes that are kept in it of files whose makers publish none."""
+"""The folder of fetched networks, and the hashes by which their files are known."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import platformdirs
@@ -12,6 +14,8 @@ import platformdirs
 from photostyle.errors import OutputError, WeightsError
 from photostyle.images import write_atomically
 from photostyle.progress import Callback, Message
+
+_PINS = "pins.json"
 
 
 def search_folders() -> list[Path]:
@@ -40,8 +44,20 @@ def is_offline(option: bool) -> bool:
     return option or os.environ.get("PHOTOSTYLE_OFFLINE", "0") not in ("", "0")
 
 
+def sha256_of(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digits_in(name: str) -> str | None:
+    """Read the first digits of its SHA-256 from a file's name, where they stand in it as torch's hub puts them."""
+    found = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
+    return found[1] if found else None
+
+
 def pinned(key: str) -> str | None:
-    """Give the hash that a file had when it was first used; None if it never was."""
+    """Give the hash that a file whose maker publishes none had when it was first used; None if it never was."""
     return _pins().get(key)
 
 
@@ -60,9 +76,6 @@ def check_pin(key: str, value: str, callback: Callback) -> None:
             f"{key} has the SHA-256 {value}, but on first use it had {pins[key]}: delete the file to fetch it anew, "
             f"or, if it is a new one that you trust, its line in {search_folders()[0] / _PINS}"
         )
-
-
-_PINS = "pins.json"
 
 
 def _pins() -> dict[str, str]:

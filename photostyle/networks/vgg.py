@@ -25,18 +25,7 @@ _POOLING: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, 
 
 
 def layer_names(architecture: str) -> tuple[str, ...]:
-    """Return the names of all layers of a VGG, from the picture downwards.
-
-    Parameters
-    ----------
-    architecture : str
-        "vgg16" or "vgg19".
-
-    Returns
-    -------
-    tuple of str
-        conv1_1, relu1_1, conv1_2, …, relu5_4.
-    """
+    """Return the names of all layers of "vgg16" or "vgg19", from the picture on: conv1_1, relu1_1, conv1_2, …."""
     convolutions = convolution_names(architecture)
     return tuple(kind + name.removeprefix("conv") for name in convolutions for kind in ("conv", "relu"))
 
@@ -105,42 +94,20 @@ class VGG(nn.Module):
             self.bfloat16()
 
     def forward(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return the features of a picture.
+        """Return the features, (N, C, H', W'), of a picture, (N, 3, H, W), sRGB in [0, 1], for each layer asked for.
 
-        Parameters
-        ----------
-        x : Tensor, shape (N, 3, H, W)
-            sRGB in [0, 1].
-
-        Returns
-        -------
-        mapping of str to Tensor, shape (N, C, H', W')
-            A feature map for each layer that was asked for; its side is that of the picture, halved (rounded
-            down) once for each block before its own.
+        Their sides are those of the picture, halved (rounded down) once for each block before their own.
         """
-        features: dict[str, Tensor] = {}
-        self._run(self._prepared(x), self.names, features)
-        return features
+        return self._run(self._prepared(x), self.names)[1]
 
     def first_blocks(self, x: Tensor, count: int) -> tuple[Mapping[str, Tensor], Tensor]:
-        """Return the features of the first ``count`` blocks, and what their last pooling hands on.
-
-        Parameters
-        ----------
-        x : Tensor, shape (N, 3, H, W)
-            sRGB in [0, 1].
-        count : int
-            From 1 to :attr:`blocks` - 1.
-        """
-        features: dict[str, Tensor] = {}
-        names = [name for name in self.names if block_of(name) <= count]
-        return features, self.pool(self._run(self._prepared(x), names, features), 2)
+        """Return the features of the first ``count`` blocks (not all), and what their last pooling hands on."""
+        x, features = self._run(self._prepared(x), [name for name in self.names if block_of(name) <= count])
+        return features, self.pool(x, 2)
 
     def other_blocks(self, pooled: Tensor, count: int) -> Mapping[str, Tensor]:
         """Return the features of all blocks but the first ``count``, from what those handed on."""
-        features: dict[str, Tensor] = {}
-        self._run(pooled, [name for name in self.names if block_of(name) > count], features)
-        return features
+        return self._run(pooled, [name for name in self.names if block_of(name) > count])[1]
 
     @property
     def blocks(self) -> int:
@@ -160,7 +127,9 @@ class VGG(nn.Module):
         x = preprocess(x, self.preprocessing).contiguous(memory_format=torch.channels_last)
         return x.bfloat16() if self.half_precision else x
 
-    def _run(self, x: Tensor, names: Sequence[str], features: dict[str, Tensor]) -> Tensor:
+    def _run(self, x: Tensor, names: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the last response, and the features that were asked for."""
+        features: dict[str, Tensor] = {}
         for name in names:
             kind, position = name[:4], name[4:]
             if kind == "conv":
@@ -172,7 +141,7 @@ class VGG(nn.Module):
                 x = functional.relu(x, inplace=f"conv{position}" not in self.layers)
             if name in self.layers:
                 features[name] = x.float() if self.half_precision else x
-        return x
+        return x, features
 
 
 def computes_half(device: str) -> bool:

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from photostyle.errors import UsageError, WeightsError
-from photostyle.networks.cache import check_pin
+from photostyle.images.guard import one_line
+from photostyle.networks.cache import check_pin, digits_in, sha256_of
 from photostyle.networks.convert import canonical, content_sha256, from_flax, from_keras, plain_state_dict
-from photostyle.networks.download import digits_in, sha256_of
-from photostyle.networks.fetch import altered, find_model, inspect, locate
+from photostyle.networks.fetch import altered, find_model, inspect, verified_file
 from photostyle.networks.registry import MODELS, PREPROCESSINGS, Model, Preprocessing, model_entry
 from photostyle.progress import Callback, ignore
 
@@ -33,18 +33,8 @@ _SUFFIXES = (".safetensors", ".pth", ".pt")
 class Weights:
     """Verified weights of a VGG, or of the AlexNet of LPIPS.
 
-    Attributes
-    ----------
-    name : str
-        The registered name, such as "vgg16", or the file's path.
-    architecture : str
-        "vgg16", "vgg19" or "alexnet".
-    tensors : dict of str to Tensor
-        float32 on the CPU, named as :mod:`photostyle.networks.convert` says.
-    preprocessing : Preprocessing
-        What their input looks like.
-    sha256, origin : str
-        Of the file that was loaded, and its path.
+    ``name`` is the registered one or the file's path, ``tensors`` are float32 on the CPU and named as
+    :mod:`photostyle.networks.convert` says, ``sha256`` and ``origin`` are those of the file that was loaded.
     """
 
     name: str
@@ -79,7 +69,11 @@ def load_weights(
     offline: bool = False,
     callback: Callback = ignore,
 ) -> Weights:
-    """Load and verify weights; a registered network that no cache has is fetched first."""
+    """Load and verify weights; a registered network that no cache has is fetched first.
+
+    A file is anything with a path separator or one of the suffixes .safetensors, .pth and .pt; everything else is a row
+    of the registry. The preprocessing is by default what the registry or the file itself says, else "torchvision".
+    """
     if preprocessing is not None and preprocessing not in PREPROCESSINGS:
         raise UsageError(f"unknown preprocessing {preprocessing!r}: use one of {', '.join(PREPROCESSINGS)}")
     text = os.fspath(name_or_path)
@@ -87,10 +81,7 @@ def load_weights(
     if any(separator in text for separator in separators) or text.lower().endswith(_SUFFIXES):
         return _load_file(Path(text).expanduser(), preprocessing)
     model = model_entry(text)
-    path = locate(model, offline=offline, callback=callback)
-    sha256, problem = inspect(model, path)
-    if problem:
-        raise altered(model, path, problem)
+    path, sha256 = verified_file(model, offline=offline, callback=callback)
     tensors = _read_model(model, path)
     if model.hub and path.name == model.hub.file:
         check_pin(path.name, sha256, callback)
@@ -110,7 +101,10 @@ def _read_model(model: Model, path: Path) -> dict[str, Tensor]:
 
 
 def read_state_dict(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
-    """Read a .safetensors, .pth or .pt file, verified as well as it can be."""
+    """Read a .safetensors, .pth or .pt file with any state dict, verified as well as it can be.
+
+    Tensors, on the CPU and as they are stored, the metadata of a .safetensors file, and the SHA-256 come back.
+    """
     if path.suffix.lower() not in _SUFFIXES:
         raise WeightsError(f"{path} is no weights file: expected the suffix {', '.join(_SUFFIXES)}")
     if not path.exists():
@@ -161,9 +155,8 @@ def _load_file(path: Path, preprocessing: str | None) -> Weights:
             f"{path} names the preprocessing {used!r}, known are {', '.join(PREPROCESSINGS)}: "
             "choose one of these by option"
         )
-    stated = metadata.get("architecture")
-    if stated == "vgg19" and len(tensors) <= 2 * 7:  # cut before the two architectures part
-        architecture = stated
+    if metadata.get("architecture") == "vgg19" and len(tensors) <= 2 * 7:  # cut before the two architectures part
+        architecture = "vgg19"
     return Weights(str(path), architecture, tensors, PREPROCESSINGS[used], sha256, str(path))
 
 
@@ -174,7 +167,7 @@ def _parse_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         length = int.from_bytes(data[:8], "little")
         metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
     except Exception as error:  # whatever the parser stumbles over, the file is damaged
-        raise WeightsError(f"{path} is no sound safetensors file ({_first_line(error)}): fetch it again") from error
+        raise WeightsError(f"{path} is no sound safetensors file ({one_line(error)}): fetch it again") from error
     expected = metadata.get("content_sha256")  # in the files that photostyle wrote before 0.2
     if expected is not None and (found := content_sha256(tensors)) != expected:
         raise WeightsError(
@@ -198,9 +191,5 @@ def _parse_pth(path: Path, *, checksums: bool) -> dict[str, Tensor]:
             "fetch it again, or save model.state_dict() alone"
         ) from error
     except Exception as error:  # a damaged archive or pickle can raise anything
-        raise WeightsError(f"{path} is no sound PyTorch file ({_first_line(error)}): fetch it again") from error
+        raise WeightsError(f"{path} is no sound PyTorch file ({one_line(error)}): fetch it again") from error
     return plain_state_dict(loaded, str(path))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

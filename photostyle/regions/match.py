@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 
 from photostyle.errors import RegionError
 from photostyle.regions.labels import LabelMasks
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 REST = "rest"
 """The name that stands, in a mapping, for all labels that it doesn't name."""

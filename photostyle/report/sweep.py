@@ -120,7 +120,7 @@ def ranked(done: Sequence[Cell], vary: dict[str, list[Any]], ready: Prepared, ob
     cells = tuple(sorted(done, key=lambda cell: (cell.objective.get("total", math.inf), cell.number)))
     record = {
         "photostyle": __version__,
-        "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "complete": len(done) == math.prod(len(values) for values in vary.values()),
         "content": {"name": ready.content.name, "size": list(ready.content.size)},
         "styles": [{"name": style.name, "size": list(style.size)} for style in ready.styles],

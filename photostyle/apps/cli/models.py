@@ -27,7 +27,7 @@ def list_command(json_: Annotated[bool, typer.Option("--json", help="Print JSON.
 
     models = list_models()
     if json_:
-        typer.echo(json.dumps([{**asdict(m), "path": str(m.path) if m.path else None} for m in models]))
+        typer.echo(json.dumps([asdict(model) for model in models]))
         return
     for model in models:
         typer.echo(

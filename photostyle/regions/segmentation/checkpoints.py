@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from photostyle.errors import PhotostyleError, UsageError, WeightsError
-from photostyle.networks.cache import check_pin, is_offline, pinned
-from photostyle.networks.download import sha256_of
+from photostyle.networks.cache import check_pin, is_offline, pinned, sha256_of
 from photostyle.networks.registry import PREPROCESSINGS
 from photostyle.progress import Callback, Message, ignore
 from photostyle.regions.segmentation.entries import (
