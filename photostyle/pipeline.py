@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from photostyle.finish.result import as_finished, finished, whole_way
 from photostyle.images import resize, write_picture
 from photostyle.objective.build import Problem, objective_at
 from photostyle.options.config import Resolved, TransferConfig
+from photostyle.options.typed import TransferOptions
 from photostyle.preparation import PictureSource, Prepared, prepare
 from photostyle.progress import Callback, Message, ignore
 from photostyle.record import fingerprint, run_record
@@ -90,7 +91,7 @@ def transfer(
     resume: bool = False,
     config: TransferConfig | None = None,
     callback: Callback = ignore,
-    **options: Any,
+    **options: Unpack[TransferOptions],
 ) -> Result:
     """Give a content picture the style of one or more others.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from photostyle.errors import Interrupted, RegionError, StoppedError, UsageError
 from photostyle.images import resize
 from photostyle.networks.shared import ModelCache
 from photostyle.options.config import TransferConfig
+from photostyle.options.typed import TransferOptions
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare, with_options
 from photostyle.progress import Callback, Message, ignore
@@ -78,7 +79,7 @@ def compare(
     config: TransferConfig | None = None,
     callback: Callback = ignore,
     on_result: Callable[[str, Result], Any] = lambda _name, _result: None,
-    **options: Any,
+    **options: Unpack[TransferOptions],
 ) -> Comparison:
     """Run the same transfer with and without regions; with the pixel solver of photo mode also without photorealism.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from photostyle.networks.shared import ModelCache
 from photostyle.options.config import TransferConfig
 from photostyle.options.defaults import BY_SOLVER, RECONSTRUCTIONS
 from photostyle.options.reconstruction import CONTENT_RECONSTRUCTIONS, KINDS, LARGEST, OPTIONS
+from photostyle.options.typed import TransferOptions
 from photostyle.options.values import flag
 from photostyle.pipeline import Result, run_prepared
 from photostyle.preparation import MIN_SIDE, PictureSource, Prepared, check_side, prepare
@@ -63,7 +64,7 @@ def reconstruct(
     config: TransferConfig | None = None,
     callback: Callback = ignore,
     on_result: Callable[[str, Result], Any] = lambda _name, _result: None,
-    **options: Any,
+    **options: Unpack[TransferOptions],
 ) -> Reconstruction:
     """Make pictures out of white noise that look to layers of the network as a picture does.
 
@@ -103,7 +104,7 @@ def reconstruct(
     """
     if what not in KINDS:
         raise UsageError(f"what to reconstruct is {what!r}, but must be one of: {', '.join(KINDS)}")
-    config = _config(what, config or TransferConfig(), seamless, layers is None, options)
+    config = _config(what, config or TransferConfig(), seamless, layers is None, dict(options))
     _check_output_size(what, output_size)
     sets = _layer_sets(what, layers, config)
     picture = read_picture(image, role="picture", min_side=MIN_SIDE // 2)

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 from photostyle.errors import DivergedError, Interrupted, PhotostyleError, SavablePicture, UsageError
 from photostyle.images import fit_longest_side, resize
 from photostyle.networks.shared import ModelCache
 from photostyle.options.config import OPTIONS, TransferConfig, resolve
+from photostyle.options.typed import TransferOptions
 from photostyle.options.variations import checked_values, combinations, file_name, values_text
 from photostyle.pipeline import run_prepared
 from photostyle.preparation import PictureSource, Prepared, prepare, with_options
@@ -37,7 +38,7 @@ def sweep(
     callback: Callback = ignore,
     on_cell: Callable[[Cell, Sweep], Any] = lambda _cell, _so_far: None,
     keep_results: bool = True,
-    **options: Any,
+    **options: Unpack[TransferOptions],
 ) -> Sweep:
     """Run a transfer for each combination of the values of some options, and rank the results.
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from photostyle.errors import Interrupted, UsageError
 from photostyle.images import write_atomically
 from photostyle.options.config import TransferConfig, resolve
+from photostyle.options.typed import TransferOptions
 from photostyle.preparation import PictureSource, with_options
 from photostyle.progress import Callback, Event, Message, Snapshot, Step, ignore
 from photostyle.record import fingerprint, run_record
@@ -70,7 +71,7 @@ def stylize_video(
     overwrite: bool = False,
     config: TransferConfig | None = None,
     callback: Callback = ignore,
-    **options: Any,
+    **options: Unpack[TransferOptions],
 ) -> Video:
     """Give every frame of a video the style of one or more pictures, without flicker.
 
