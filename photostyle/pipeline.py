@@ -12,6 +12,7 @@ The maths is three hops away: :func:`photostyle.objective.build.objective_at` â†
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ from photostyle.solvers.start import Source
 from photostyle.solvers.torch_state import own_torch_state
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a transfer gives.
 
@@ -74,6 +75,26 @@ class Result:
         """The result as an 8-bit picture, RGB or RGBA."""
         planes = self.rgb if self.alpha is None else np.dstack([self.rgb, self.alpha])
         return Image.fromarray(np.round(planes * 255).astype(np.uint8))
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The weighted terms of the last iteration, by name, and "total"; none of a closed form."""
+        return {name: value for name, value in (self.record["losses"] or {}).items() if isinstance(value, float)}
+
+    @property
+    def seconds(self) -> float:
+        """What the run took."""
+        return float(self.record["seconds"])
+
+    def __repr__(self) -> str:
+        height, width = self.rgb.shape[:2]
+        return f"<Result {width}Ã—{height}, {self.record['config']['mode']}, {self.seconds:.0f} s>"
+
+    def _repr_png_(self) -> bytes:
+        """Show the picture in a notebook."""
+        buffer = io.BytesIO()
+        self.image.save(buffer, "PNG")
+        return buffer.getvalue()
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the picture in one step, with the content's alpha, EXIF and bit depth, tagged as sRGB."""

@@ -27,6 +27,12 @@ def content_loss(features: Tensor, target: Tensor, normalisation: str = "relativ
     -------
     Tensor, shape ()
         Zero at the target, never negative.
+
+    Examples
+    --------
+    >>> target = torch.ones(1, 8, 4, 4)
+    >>> float(content_loss(target, target)), float(content_loss(0 * target, target))
+    (0.0, 1.0)
     """
     squared = (features - target).square()
     if normalisation == "papers":

@@ -17,5 +17,10 @@ def gamut_loss(picture: Tensor) -> Tensor:
     -------
     Tensor, shape ()
         Zero if all M pixels lie in [0, 1], never negative.
+
+    Examples
+    --------
+    >>> float(gamut_loss(torch.full((1, 3, 4, 4), 1.5)))
+    0.25
     """
     return (picture - picture.clamp(0, 1)).square().sum(1).mean()

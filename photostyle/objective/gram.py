@@ -142,6 +142,13 @@ def masked_gram(features: Tensor, mask: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (C, C)
+
+    Examples
+    --------
+    >>> features, left = torch.ones(2, 4, 4), torch.zeros(4, 4)
+    >>> left[:, :2] = 1
+    >>> masked_gram(features, left).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
     """
     return masked_grams(features, [region_of(mask)])[0]
 
@@ -164,6 +171,12 @@ def gram_distance(gram: Tensor, target: Tensor, normalisation: str = "relative")
     -------
     Tensor, shape (...)
         Zero at the target, never negative.
+
+    Examples
+    --------
+    >>> gram = torch.eye(3)
+    >>> float(gram_distance(gram, gram)), float(gram_distance(2 * gram, gram))
+    (0.0, 1.0)
     """
     squared = (gram - target).square().sum((-2, -1))
     if normalisation == "papers":

@@ -51,6 +51,12 @@ def matting_laplacian(image: NDArray[np.floating[Any]], epsilon: float = EPSILON
     ------
     ValueError
         If the shape is not (H, W, 3) with sides of at least 3, a value is not finite, or ε isn't above zero.
+
+    Examples
+    --------
+    >>> laplacian = matting_laplacian(np.random.default_rng(0).random((6, 8, 3)))
+    >>> laplacian.shape, bool(abs(laplacian @ np.ones(48)).max() < 1e-6)
+    ((48, 48), True)
     """
     if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 3:
         raise ValueError(f"the image has shape {image.shape}, but (H, W, 3) with sides of at least 3 is needed")

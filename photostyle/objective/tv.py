@@ -34,6 +34,11 @@ def total_variation(x: Tensor, *, wraps: bool = False) -> Tensor:
     -------
     Tensor, shape ()
         Zero for a constant picture, never negative.
+
+    Examples
+    --------
+    >>> float(total_variation(torch.full((1, 3, 8, 8), 0.5)))
+    0.0
     """
     if wraps:
         horizontal, vertical = x.roll(-1, 3) - x, x.roll(-1, 2) - x

@@ -106,6 +106,12 @@ def whole(size: tuple[int, int], label: str = "all") -> LabelMasks:
     ------
     RegionError
         If a side is smaller than one pixel, or the name is empty.
+
+    Examples
+    --------
+    >>> masks = whole((4, 3))
+    >>> masks.labels, masks.masks.shape
+    (('all',), (1, 3, 4))
     """
     return LabelMasks((label,), np.ones((1, *_shape(size)), dtype=np.float32))
 
