@@ -94,15 +94,10 @@ def check_size(label: str, size: tuple[int, int], max_pixels: int, min_side: int
 
 def check_unit_range(label: str, values: NDArray[Any]) -> NDArray[np.float32]:
     """Copy floating-point samples to float32 in [0, 1]; refuse any that lie outside by more than rounding."""
-    finite = np.isfinite(values)
-    if not finite.all():
-        found = values[~finite].flat[0]
-        raise ImageError(f"{label}: holds the value {found}, but only finite values in [0, 1] are allowed")
-    low, high = float(values.min()), float(values.max())
-    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-        found = low if low < -_TOLERANCE else high
+    outside = ~((values >= -_TOLERANCE) & (values <= 1 + _TOLERANCE))  # NaN as well
+    if outside.any():
         raise ImageError(
-            f"{label}: holds the value {found:g}, but floating-point values must lie in [0, 1]: "
-            "scale them, or convert them to uint8 or uint16"
+            f"{label}: holds the value {values[outside][0]:g}, but floating-point values must be finite and lie in "
+            "[0, 1]: scale them, or convert them to uint8 or uint16"
         )
     return np.asarray(np.clip(values, 0, 1), np.float32)
