@@ -13,6 +13,7 @@ from helpers import SAMPLES, image
 from PIL import Image
 
 import photostyle
+from photostyle.images import read_picture, resize
 
 OF_LOSSES = ["objective.gram", "objective.content", "objective.tv", "objective.gamut", "objective.matting"]
 
@@ -42,12 +43,12 @@ def test_a_loss_term_of_ones_own(tmp_path):
         SAMPLES / "starry_night_cropped.jpg",
         tmp_path / "o.png",
     )
-    runpy.run_path(str(SAMPLES / "own_loss.py"))["main"](str(content), str(style), str(out), "2")
+    runpy.run_path(str(SAMPLES / "own_loss.py"))["main"](str(content), str(style), str(out), "20")
     with Image.open(out) as opened:
         rgb = np.asarray(opened, dtype=np.float32) / 255
     assert max(rgb.shape) == 256
-    plain = photostyle.transfer(content, style, size=256, iterations=2).rgb
-    assert np.abs(rgb - rgb[:, ::-1]).mean() < 0.9 * np.abs(plain - plain[:, ::-1]).mean()
+    plain = resize(read_picture(content).rgb, (256, rgb.shape[0]))
+    assert np.abs(rgb - rgb[:, ::-1]).mean() < 0.7 * np.abs(plain - plain[:, ::-1]).mean()
 
 
 def test_a_result_in_a_notebook(tmp_path):

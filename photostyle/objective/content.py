@@ -30,6 +30,7 @@ def content_loss(features: Tensor, target: Tensor, normalisation: str = "relativ
 
     Examples
     --------
+    >>> import torch
     >>> target = torch.ones(1, 8, 4, 4)
     >>> float(content_loss(target, target)), float(content_loss(0 * target, target))
     (0.0, 1.0)

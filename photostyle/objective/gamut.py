@@ -20,7 +20,8 @@ def gamut_loss(picture: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> float(gamut_loss(torch.full((1, 3, 4, 4), 1.5)))
-    0.25
+    0.75
     """
     return (picture - picture.clamp(0, 1)).square().sum(1).mean()

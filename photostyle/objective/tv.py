@@ -37,6 +37,7 @@ def total_variation(x: Tensor, *, wraps: bool = False) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> float(total_variation(torch.full((1, 3, 8, 8), 0.5)))
     0.0
     """
