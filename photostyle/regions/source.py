@@ -65,31 +65,11 @@ def read_regions(
         auto=(photo or mapped > 0) and segment is not None,
         joint=photo and divide is not None and not (mapped or named or strict or style_mask is not None),
     )
-    if kind == _JOINT:
+    if kind in (_JOINT, "none") or kind.startswith("grid:"):
         _refuse_masks(regions, content_mask, style_mask)
-        if divide is None or mapped:
-            raise UsageError(f"--regions {_JOINT} divides CONTENT and STYLE pictures alone: leave --map out")
-        told: list[str] = []
-        found, of_styles = together(content, styles, divide, told)
-        return RegionSet(found, tuple(of_styles), tuple(told), by_hand=False)
-    if kind == "none" or kind.startswith("grid:"):
-        _refuse_masks(regions, content_mask, style_mask)
-        if kind == "none" and mapped:
-            raise UsageError("--map needs regions: leave --regions none out, or give --regions auto or grid:RxC")
-        if kind == "none":
-            return RegionSet(whole(content.size), (None,) * len(styles), ())
-        rows, columns = parse_grid(kind)
-        plain = [grid(style.size, rows, columns) for style in styles[: len(styles) - mapped]]
-        return RegionSet(grid(content.size, rows, columns), (*plain, *(None,) * mapped), ())
+        return _without_masks(kind, content, styles, mapped, divide)
     if kind not in ("mask", _AUTO):
-        if content_mask is not None:
-            raise UsageError(f"--regions {regions} contradicts --content-mask: leave one of them out")
-        if not Path(kind).exists():
-            raise UsageError(
-                f"--regions is {regions!r}, which is no file; allowed are none, auto, joint, grid:RxC, or a "
-                "label map FILE"
-            )
-        content_mask = kind
+        content_mask = _map_file(kind, content_mask)
     given = _style_masks(style_mask, len(styles))
     notes: list[str] = []
     content_labels = None if content_mask is None else _read(content_mask, content, "content", notes, tiny)
@@ -120,6 +100,36 @@ def read_regions(
         notes.append("no style masks were given: each region takes the style of the whole style picture")
     assert content_labels is not None
     return RegionSet(content_labels, tuple(style_labels), tuple(notes))
+
+
+def _without_masks(
+    kind: str, content: Picture, styles: Sequence[Picture], mapped: int, divide: Divide | None
+) -> RegionSet:
+    """Divide the pictures jointly, into cells, or not at all."""
+    if kind == _JOINT:
+        if divide is None or mapped:
+            raise UsageError(f"--regions {_JOINT} divides CONTENT and STYLE pictures alone: leave --map out")
+        told: list[str] = []
+        found, of_styles = together(content, styles, divide, told)
+        return RegionSet(found, tuple(of_styles), tuple(told), by_hand=False)
+    if kind == "none":
+        if mapped:
+            raise UsageError("--map needs regions: leave --regions none out, or give --regions auto or grid:RxC")
+        return RegionSet(whole(content.size), (None,) * len(styles), ())
+    rows, columns = parse_grid(kind)
+    plain = [grid(style.size, rows, columns) for style in styles[: len(styles) - mapped]]
+    return RegionSet(grid(content.size, rows, columns), (*plain, *(None,) * mapped), ())
+
+
+def _map_file(kind: str, content_mask: ContentMask | None) -> str:
+    """Return the label map that --regions names, if it is one and nothing contradicts it."""
+    if content_mask is not None:
+        raise UsageError(f"--regions {kind} contradicts --content-mask: leave one of them out")
+    if not Path(kind).exists():
+        raise UsageError(
+            f"--regions is {kind!r}, which is no file; allowed are none, auto, joint, grid:RxC, or a label map FILE"
+        )
+    return kind
 
 
 def _default(*, mask: bool, auto: bool, joint: bool) -> str:

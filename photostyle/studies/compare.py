@@ -111,19 +111,10 @@ def compare(
             f"compare needs regions, but there is only one, {segmented.problem.content_masks.labels[0]!r}: give "
             "--content-mask and --style-mask, --regions auto, or --regions grid:RxC"
         )
-    plain = replace(segmented.config, regions="none", match=(), region_weights=(), keep=(), strict_labels=False)
-    whole: Any = style
-    if map:
-        plain = replace(plain, style_weights=None)
-        whole = [*(style if isinstance(style, (list, tuple)) else [style]), *map.values()]
-    unsegmented = prepare(content, whole, config=plain, models=models)
-    prepared = {"segmented": segmented, "unsegmented": unsegmented}
-    if segmented.config.mode == "photo" and segmented.config.solver == "pixels":
-        for name in ("segmented", "unsegmented"):
-            without = replace(prepared[name].config, matting_weight=0.0, smoothing=0.0, start="content")
-            prepared[f"{name}-no-matting"] = replace(prepared[name], config=without)
+    prepared = _variants(segmented, content, style, map, models)
     ruler = _ruler(segmented, callback)
-    terms = ObjectiveTerms(segmented.problem, unsegmented.problem, segmented.config, segmented.solve_size)
+    whole = prepared["unsegmented"].problem
+    terms = ObjectiveTerms(segmented.problem, whole, segmented.config, segmented.solve_size)
     results: dict[str, Result] = {}
     for number, (name, each) in enumerate(prepared.items(), 1):
         callback(Message(f"{name} ({number} of {len(prepared)})", "wait"))
@@ -152,6 +143,27 @@ def compare(
             "runs": {name: result.record for name, result in results.items()},
         },
     )
+
+
+def _variants(
+    segmented: Prepared,
+    content: PictureSource,
+    style: PictureSource | Sequence[PictureSource],
+    map: Mapping[str, PictureSource] | None,
+    models: ModelCache,
+) -> dict[str, Prepared]:
+    """Return what is run, by name: with regions, without, and of pixels both without photorealism too."""
+    plain = replace(segmented.config, regions="none", match=(), region_weights=(), keep=(), strict_labels=False)
+    whole: Any = style
+    if map:
+        plain = replace(plain, style_weights=None)
+        whole = [*(style if isinstance(style, (list, tuple)) else [style]), *map.values()]
+    prepared = {"segmented": segmented, "unsegmented": prepare(content, whole, config=plain, models=models)}
+    if segmented.config.mode == "photo" and segmented.config.solver == "pixels":
+        for name, each in list(prepared.items()):
+            without = replace(each.config, matting_weight=0.0, smoothing=0.0, start="content")
+            prepared[f"{name}-no-matting"] = replace(each, config=without)
+    return prepared
 
 
 def _ruler(prepared: Prepared, callback: Callback) -> Callable[[NDArray[np.float32]], dict[str, float]]:

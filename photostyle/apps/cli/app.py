@@ -21,9 +21,10 @@ from photostyle.apps.cli.arguments import (
     MapOption,
     OverwriteOption,
     QuietOption,
+    ResumeOption,
     StyleArgument,
     StyleMaskOption,
-    parse_content_mask,
+    inputs,
 )
 from photostyle.apps.cli.batch import batch_command
 from photostyle.apps.cli.models import models_app
@@ -46,7 +47,6 @@ from photostyle.errors import (
     UsageError,
 )
 from photostyle.options.config import TransferConfig, resolve
-from photostyle.options.values import pairs
 from photostyle.progress import Event, Message, Snapshot
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def transfer_command(
     map_: MapOption = None,
     content_mask: ContentMaskOption = None,
     style_mask: StyleMaskOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
     quiet: QuietOption = False,
@@ -131,10 +131,7 @@ def transfer_command(
         try:
             result = transfer(
                 content,
-                style or [],
-                map=pairs("map", map_ or []),
-                content_mask=parse_content_mask(content_mask),
-                style_mask=style_mask or None,
+                **inputs(style, map_, content_mask, style_mask),
                 checkpoint=checkpoint,
                 resume=resume,
                 config=config,
@@ -204,9 +201,7 @@ def compare_command(
         try:
             comparison = compare(
                 content,
-                style or [],
-                content_mask=parse_content_mask(content_mask),
-                style_mask=style_mask or None,
+                **inputs(style, None, content_mask, style_mask),
                 config=config,
                 callback=gate,
                 on_result=on_result,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,6 +43,19 @@ FolderOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the record on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+
+
+def inputs(
+    style: list[str] | None, map_: list[str] | None, content_mask: list[str] | None, style_mask: list[str] | None
+) -> dict[str, Any]:
+    """Return what the shared arguments name, under the names that the functions of Python give them."""
+    return {
+        "style": style or [],
+        "map": pairs("map", map_ or []),
+        "content_mask": parse_content_mask(content_mask),
+        "style_mask": style_mask or None,
+    }
 
 
 def parse_content_mask(values: list[str] | None) -> str | dict[str, str] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from photostyle.apps.cli.arguments import JsonOption, OverwriteOption, QuietOption
 from photostyle.apps.cli.options import config_from, with_config_options
 from photostyle.apps.cli.screen import Screen, gentle_interrupt, loading
 from photostyle.errors import StoppedError, UsageError
@@ -22,41 +23,49 @@ if TYPE_CHECKING:
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
+_Image = Annotated[str, typer.Argument(metavar="IMAGE", help="The picture.", show_default=False)]
+_Output = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="OUT", help="Folder for all files; of a texture the picture.", show_default=False
+    ),
+]
+_What = Annotated[
+    str,
+    typer.Option(
+        "--what",
+        metavar="|".join(KINDS),
+        help="content (a picture for each layer), style (a picture for each growing set of layers) or texture "
+        "(one picture for all layers).",
+    ),
+]
+_Layers = Annotated[
+    str | None,
+    typer.Option(
+        "--layers",
+        metavar="A,B,…",
+        help=f"Layers, by comma. Default: {','.join(CONTENT_RECONSTRUCTIONS)}; for style and texture "
+        "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1.",
+    ),
+]
+_OutputSize = Annotated[
+    str | None,
+    typer.Option("--output-size", metavar="WxH", help="Size of a texture in pixels. Default: that of IMAGE."),
+]
+_Seamless = Annotated[bool, typer.Option("--seamless", help="A texture that tiles without a seam.")]
+
+
 @partial(with_config_options, helps=OPTIONS)
 def reconstruct_command(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="The picture.", show_default=False)],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="Folder for all files; of a texture the picture.", show_default=False
-        ),
-    ],
-    what: Annotated[
-        str,
-        typer.Option(
-            "--what",
-            metavar="|".join(KINDS),
-            help="content (a picture for each layer), style (a picture for each growing set of layers) or texture "
-            "(one picture for all layers).",
-        ),
-    ] = "content",
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            "--layers",
-            metavar="A,B,…",
-            help=f"Layers, by comma. Default: {','.join(CONTENT_RECONSTRUCTIONS)}; for style and texture "
-            "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1.",
-        ),
-    ] = None,
-    output_size: Annotated[
-        str | None,
-        typer.Option("--output-size", metavar="WxH", help="Size of a texture in pixels. Default: that of IMAGE."),
-    ] = None,
-    seamless: Annotated[bool, typer.Option("--seamless", help="A texture that tiles without a seam.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print the record on standard output.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    image: _Image,
+    output: _Output,
+    what: _What = "content",
+    layers: _Layers = None,
+    output_size: _OutputSize = None,
+    seamless: _Seamless = False,
+    overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
     **options: Any,
 ) -> None:
     """Show what layers of the network keep of IMAGE, starting from white noise; or make a texture of it."""

@@ -19,22 +19,25 @@ from photostyle.progress import Message
 _TOKEN = re.compile(r"[\w.~-]{8,200}", re.ASCII)
 
 
+_Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TEXT",
+        envvar="PHOTOSTYLE_TOKEN",
+        help="What visitors must know; safer in the environment variable, which other users don't see.",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
+
+
 def serve_command(
     host: Annotated[
         str, typer.Option("--host", metavar="HOST", help="Address to answer at; 0.0.0.0 is every network.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", help="Port; 0 takes any that is free.")] = 7860,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            "--token",
-            metavar="TEXT",
-            envvar="PHOTOSTYLE_TOKEN",
-            help="What visitors must know; safer in the environment variable, which other users don't see.",
-            show_default=False,
-            show_envvar=True,
-        ),
-    ] = None,
+    token: _Token = None,
     max_upload: Annotated[
         float, typer.Option("--max-upload", metavar="MB", help="Largest file that is taken, in megabytes.")
     ] = 20,

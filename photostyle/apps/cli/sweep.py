@@ -22,14 +22,14 @@ from photostyle.apps.cli.arguments import (
     QuietOption,
     StyleArgument,
     StyleMaskOption,
-    parse_content_mask,
+    inputs,
 )
 from photostyle.apps.cli.options import config_from, with_config_options
 from photostyle.apps.cli.screen import Screen, gentle_interrupt, loading
 from photostyle.errors import Interrupted, PhotostyleError, UsageError
 from photostyle.options.config import TransferConfig
 from photostyle.options.parsing import parse_text
-from photostyle.options.values import pairs
+from photostyle.options.values import flag
 from photostyle.options.variations import check_varied, checked_values, value_text
 from photostyle.progress import Event, Message
 
@@ -37,20 +37,23 @@ if TYPE_CHECKING:
     from photostyle.report.sweep import Cell, Sweep
 
 
+_Vary = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vary",
+        metavar="NAME=A,B,…",
+        help="An option and its values (repeat: all combinations); items of a list are joined by +. What is given "
+        "as a plain option too counts there for the ranking alone.",
+    ),
+]
+
+
 @with_config_options
 def sweep_command(
     content: ContentArgument,
     output: FolderOption,
     style: StyleArgument = None,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--vary",
-            metavar="NAME=A,B,…",
-            help="An option and its values (repeat: all combinations); items of a list are joined by +. What is given "
-            "as a plain option too counts there for the ranking alone.",
-        ),
-    ] = None,
+    vary: _Vary = None,
     map_: MapOption = None,
     content_mask: ContentMaskOption = None,
     style_mask: StyleMaskOption = None,
@@ -66,9 +69,7 @@ def sweep_command(
 
     config = config_from(options)
     values = checked_values(parse_vary(vary))
-    for name in ("snapshots", "snapshot_every", "checkpoint_every"):
-        if getattr(config, name) != getattr(TransferConfig, name):
-            raise UsageError(f"--{name.replace('_', '-')} has no place in a sweep: leave it out")
+    _refuse_kept(config)
     count = math.prod(len(each) for each in values.values())
     kept = "the finished cells are kept"
     with (
@@ -94,11 +95,8 @@ def sweep_command(
         try:
             found = sweep(
                 content,
-                style or [],
+                **inputs(style, map_, content_mask, style_mask),
                 vary=values,
-                map=pairs("map", map_ or []),
-                content_mask=parse_content_mask(content_mask),
-                style_mask=style_mask or None,
                 config=config,
                 callback=on_event,
                 on_cell=on_cell,
@@ -116,6 +114,13 @@ def sweep_command(
         typer.echo(json.dumps(found.record, ensure_ascii=False))
     if all(cell.status != "ok" for cell in found.cells):
         raise PhotostyleError(f"no cell gave a picture; the reasons are in {output / 'sweep.csv'}")
+
+
+def _refuse_kept(config: TransferConfig) -> None:
+    """Raise a `UsageError` where pictures or states on the way are asked for, which a sweep doesn't keep."""
+    for name in ("snapshots", "snapshot_every", "checkpoint_every"):
+        if getattr(config, name) != getattr(TransferConfig, name):
+            raise UsageError(f"{flag(name)} has no place in a sweep: leave it out")
 
 
 def parse_vary(texts: Sequence[str] | None) -> dict[str, list[Any]]:

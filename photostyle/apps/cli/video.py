@@ -15,53 +15,57 @@ from photostyle.apps.cli.arguments import (
     MapOption,
     OverwriteOption,
     QuietOption,
+    ResumeOption,
     StyleArgument,
     StyleMaskOption,
-    parse_content_mask,
+    inputs,
 )
 from photostyle.apps.cli.options import config_from, with_config_options
 from photostyle.apps.cli.screen import Screen, gentle_interrupt, loading
 from photostyle.errors import UsageError
-from photostyle.options.values import pairs
 from photostyle.video import VideoOptions, video_help
+
+_Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="IN",
+        help="A video file, a folder of numbered pictures, or a pattern of their names (frame_%04d.png).",
+        show_default=False,
+    ),
+]
+_Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        help="Result: .mp4 .mov .mkv .webm, or a folder of pictures (a name without suffix).",
+        show_default=False,
+    ),
+]
+_KeyEvery = Annotated[str, typer.Option("--key-every", metavar="N|Xs", help=video_help("key_every"))]
+_TemporalWeight = Annotated[
+    float | None, typer.Option("--temporal-weight", metavar="X", help=video_help("temporal_weight"))
+]
+_FrameIterations = Annotated[int, typer.Option("--frame-iterations", metavar="N", help=video_help("frame_iterations"))]
+_Frames = Annotated[str | None, typer.Option("--frames", metavar="A:B", help=video_help("frames"))]
+_Fps = Annotated[str | None, typer.Option("--fps", metavar="X", help=video_help("fps"))]
 
 
 @with_config_options
 def video_command(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="IN",
-            help="A video file, a folder of numbered pictures, or a pattern of their names (frame_%04d.png).",
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="Result: .mp4 .mov .mkv .webm, or a folder of pictures (a name without suffix).",
-            show_default=False,
-        ),
-    ],
+    source: _Source,
+    output: _Output,
     style: StyleArgument = None,
     map_: MapOption = None,
     content_mask: ContentMaskOption = None,
     style_mask: StyleMaskOption = None,
-    key_every: Annotated[
-        str, typer.Option("--key-every", metavar="N|Xs", help=video_help("key_every"))
-    ] = VideoOptions.key_every,
-    temporal_weight: Annotated[
-        float | None, typer.Option("--temporal-weight", metavar="X", help=video_help("temporal_weight"))
-    ] = VideoOptions.temporal_weight,
-    frame_iterations: Annotated[
-        int, typer.Option("--frame-iterations", metavar="N", help=video_help("frame_iterations"))
-    ] = VideoOptions.frame_iterations,
-    frames: Annotated[str | None, typer.Option("--frames", metavar="A:B", help=video_help("frames"))] = None,
-    fps: Annotated[str | None, typer.Option("--fps", metavar="X", help=video_help("fps"))] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    key_every: _KeyEvery = VideoOptions.key_every,
+    temporal_weight: _TemporalWeight = VideoOptions.temporal_weight,
+    frame_iterations: _FrameIterations = VideoOptions.frame_iterations,
+    frames: _Frames = None,
+    fps: _Fps = None,
+    resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
     quiet: QuietOption = False,
@@ -82,11 +86,8 @@ def video_command(
     with Screen(quiet=quiet) as screen, gentle_interrupt(screen, "what is done is kept") as gate:
         found = stylize_video(
             source,
-            style or [],
+            **inputs(style, map_, content_mask, style_mask),
             output=output,
-            map=pairs("map", map_ or []),
-            content_mask=parse_content_mask(content_mask),
-            style_mask=style_mask or None,
             video=video,
             resume=resume,
             overwrite=overwrite,

@@ -64,8 +64,7 @@ def build_page(service: Service, samples: Sequence[Sample] | None = None) -> gr.
                     progress = _html("progress")
                     result = _html("result")
                     compare = gr.Button("Compare with unsegmented", visible=False, elem_id="compare")
-        state = gr.Textbox(visible="hidden", elem_id="state", label="Regions as edited", container=False)
-        before = gr.Textbox(visible="hidden", elem_id="before", label="Name before", container=False)
+        state, before = _hidden("state", "Regions as edited"), _hidden("before", "Name before")
 
         shown = [content_card, style_cards, clear, regions, use, status]
         takes: dict[str, Any] = {"concurrency_id": "pictures", "concurrency_limit": 1, **_QUIET}
@@ -92,6 +91,10 @@ def build_page(service: Service, samples: Sequence[Sample] | None = None) -> gr.
     page.state_session_capacity = 2 * service.limits.sessions
     page.queue(api_open=False, max_size=4 * service.limits.sessions)
     return page
+
+
+def _hidden(name: str, label: str) -> gr.Textbox:
+    return gr.Textbox(visible="hidden", elem_id=name, label=label, container=False)
 
 
 def _html(name: str, value: str = "") -> gr.HTML:
