@@ -265,3 +265,21 @@ def test_every_input_has_a_name_of_its_own(tab):
     assert tab.page.evaluate("document.documentElement.lang") == "en"
     groups = tab.page.locator("#mode, #use").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
     assert groups == ["What takes a style", "Mode"]
+
+
+def test_a_run_that_isnt_heard_of_is_asked_for_again(tab):
+    """gradio can close its stream of answers just as an event is sent; whatever is sent next opens it again."""
+    tab.fill()
+    tab.page.wait_for_timeout(500)  # what the uploads sent is answered
+    held = []
+
+    def hold(route):
+        held.append(route)
+        if len(held) == 2:  # the answer to the run comes with that to the nudge
+            for each in held:
+                each.continue_()
+
+    tab.page.route("**/gradio_api/queue/join**", hold)
+    tab.press("run")
+    expect(tab.page.locator("#status")).to_contain_text("Done in")
+    assert len(held) >= 2

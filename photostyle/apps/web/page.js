@@ -230,6 +230,14 @@
     memory((storage) => storage.setItem("photostyle", kept));
   });
 
+  // An event that is sent just as gradio closes its stream of answers goes unheard: any other opens the stream again.
+  const said = () => document.querySelector("#status .ps-notice");
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("#run, #compare")) return;
+    const before = said();
+    setTimeout(() => said() === before && document.querySelector("#nudge")?.click(), 4000);
+  });
+
   // gradio doesn't renew a line that was lost while nothing ran, so the server is told that the page is still there.
   const tell = () => fetch(`photostyle/here/${window.__gradio_session_hash__ ?? "-"}`).catch(() => {});
   setInterval(tell, 15000);

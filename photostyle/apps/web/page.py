@@ -64,6 +64,7 @@ def build_page(service: Service, samples: Sequence[Sample] | None = None) -> gr.
                     progress = _html("progress")
                     result = _html("result")
                     compare = gr.Button("Compare with unsegmented", visible=False, elem_id="compare")
+        nudge = gr.Button(visible="hidden", elem_id="nudge")  # page.js says what for
         state, before = _hidden("state", "Regions as edited"), _hidden("before", "Name before")
 
         shown = [content_card, style_cards, clear, regions, use, status]
@@ -83,6 +84,7 @@ def build_page(service: Service, samples: Sequence[Sample] | None = None) -> gr.
             button.click(events.sample(sample), None, [*shown, inputs[0]], **takes).success(events.run, **runs)
         run.click(events.run, **runs)
         compare.click(events.compare, **runs)
+        nudge.click(lambda: None, **follows)
         cancel.click(events.cancel, None, [status], concurrency_limit=None, **_QUIET)
         again = page.load(events.resume, [before, state], [*shown, *inputs], js=_BEFORE, **_QUIET)
         again.success(events.follow, None, runs["outputs"], **follows)
