@@ -413,3 +413,16 @@ def test_models_that_are_here(shop):
     outcome = shop("models", "verify", "vgg16")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("vgg16      ready ")
+
+
+def test_a_missing_library_of_the_system_is_named_with_its_remedy(shop, monkeypatch):
+    """As in bare containers; any other import that fails is a fault of ours, and shows where."""
+
+    def missing(*_args, **_options):
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr("photostyle.pipeline.prepare", missing)
+    outcome = shop(*shop.arguments())
+    assert outcome.code == 1
+    assert "libGL.so.1" in outcome.error
+    assert "apt-get install libgl1" in outcome.error

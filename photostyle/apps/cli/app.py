@@ -237,6 +237,11 @@ def main() -> None:
         code = _fail("out of memory: pass a smaller --size", 1)
     except BrokenPipeError:
         code = 1
+    except ImportError as error:
+        if ".so" not in str(error):
+            raise
+        remedy = "on Debian, apt-get install libgl1 libglib2.0-0"
+        code = _fail(f"OpenCV needs a library of the system ({error}): {remedy}", 1)
     except Exception as error:
         if not isinstance(error, _CLICK_ERROR):
             raise
