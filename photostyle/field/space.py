@@ -33,6 +33,7 @@ _FLAT = 1e-3  # squared colour units, added to the covariance in which differenc
 _CONTRAST = 0.03  # what the square of local contrast counts, in the same
 _SMOOTHED = 0.02  # deviation, as a share of the width, of the smoothing before it is seen where the content is flat,
 _VARIED = 0.25  # and g₀, the gradient at which maps are half free: colour differences (ΔE*ab) a percent of the width
+_UNEVEN = 0.3  # d₀, in the same, the difference of two smoothings at which they are half free
 _LIFT_RADIUS, _LIFT_EPSILON = 3, 1e-4  # of the guided filter by which mattes are carried to a larger content
 _IDENTITY = np.eye(3, 4)
 
@@ -189,21 +190,32 @@ def field_space(
 
 
 def _freedom(content: NDArray[np.float32], tones: int) -> NDArray[np.float32]:
-    """Return how free the maps of each tone are at each pixel, shape (tones, H, W): g² / (g² + g₀²).
+    """Return how free the maps of each tone are at each pixel, shape (tones, H, W): g² / (g² + g₀²) d² / (d² + d₀²).
 
     g is the gradient, in CIELAB, of the content smoothed among pixels of the tone: white ground is flat up to its edge.
+    d is what the content smoothed finely differs from smoothed coarsely: a sky that only changes evenly from zenith to
+    horizon is flat too.
     """
     width = content.shape[1]
-    lab = cv2.cvtColor(content, cv2.COLOR_RGB2LAB)
+    lab: NDArray[np.float32] = np.asarray(cv2.cvtColor(content, cv2.COLOR_RGB2LAB), dtype=np.float32)
     tone = np.clip(content @ LUMA, 0, 1) * (tones - 1)
+    even = np.square(_blurred(lab, _SMOOTHED * width) - _blurred(lab, 2 * _SMOOTHED * width)).sum(-1)
+    uneven = even / (even + _UNEVEN**2)
     freedom = np.empty((tones, *content.shape[:2]), dtype=np.float32)
     for t in range(tones):
         near = np.clip(1 - np.abs(tone - t), 0, 1)[..., None].astype(np.float32) + np.float32(1e-6)
         sums = cv2.GaussianBlur(np.dstack([near * lab, near]), (0, 0), _SMOOTHED * width)
         smooth = sums[..., :3] / sums[..., 3:]
         squares = sum(np.square(each).sum(-1) for each in np.gradient(smooth, axis=(0, 1))) * (width / 100) ** 2
-        freedom[t] = squares / (squares + _VARIED**2)
+        freedom[t] = uneven * squares / (squares + _VARIED**2)
     return freedom
+
+
+def _blurred(lab: NDArray[np.float32], deviation: float) -> NDArray[np.float32]:
+    """Smooth a picture beyond whose border everything goes on as it rises or falls."""
+    margin = min(round(3 * deviation), min(lab.shape[:2]) - 1)
+    wide = np.pad(lab, ((margin, margin), (margin, margin), (0, 0)), "reflect", reflect_type="odd")
+    return np.asarray(cv2.GaussianBlur(wide, (0, 0), deviation)[margin:, margin:][: lab.shape[0], : lab.shape[1]])
 
 
 def paint(

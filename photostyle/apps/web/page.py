@@ -89,9 +89,13 @@ def build_page(service: Service, samples: Sequence[Sample] | None = None) -> gr.
         again = page.load(events.resume, [before, state], [*shown, *inputs], js=_BEFORE, **_QUIET)
         again.success(events.follow, None, runs["outputs"], **follows)
         page.unload(events.leave)
-    page.max_threads = 4 * service.limits.sessions  # each tab may follow a run, and cancel it
-    page.state_session_capacity = 2 * service.limits.sessions
-    page.queue(api_open=False, max_size=4 * service.limits.sessions)
+    return _limited(page, service.limits.sessions)
+
+
+def _limited(page: gr.Blocks, sessions: int) -> gr.Blocks:
+    page.max_threads = 4 * sessions  # each tab may follow a run, and cancel it
+    page.state_session_capacity = 2 * sessions
+    page.queue(api_open=False, max_size=4 * sessions)
     return page
 
 
