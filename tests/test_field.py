@@ -126,6 +126,7 @@ def test_optimising_brings_the_style_nearer_than_statistics(transfer):
     assert {row["stage"] for row in result.record["history"]} == {"affine field"}
 
 
+@pytest.mark.slow
 def test_the_field_is_applied_at_any_size_and_agrees():
     """The same photograph at two sizes, optimised at one with the real network: the results are the same picture."""
     small, large = sample("schwerinPalace", 256), sample("schwerinPalace", 1024)
@@ -152,7 +153,7 @@ def test_painting_tells_its_rows_and_tiles_do_not_show(transfer, weights, monkey
     np.testing.assert_allclose(paint(field, space, CONTENT), whole, atol=1e-5)
 
 
-@pytest.mark.parametrize("level", [1.0, 0.5])
+@pytest.mark.parametrize("level", [1.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_what_is_flat_stays_flat(level):
     """With the real network: no cloud on a white ground, whatever the style."""
     content = np.full((96, 128, 3), level, np.float32)

@@ -160,6 +160,7 @@ def test_a_result_beyond_the_solve_size(transfer, mode):
     assert 0 <= result.rgb.min() <= result.rgb.max() <= 1
 
 
+@pytest.mark.slow
 def test_photo_mode_lifts_with_the_edges_of_the_content(transfer):
     """Local affine maps keep the content's detail; plain enlargement loses it."""
     content = 0.3 + 0.1 * picture(160, 120, 4)
@@ -310,6 +311,7 @@ def test_a_callback_may_end_the_run_at_the_first_note(transfer, tmp_path):
     assert caught.value.result is None
 
 
+@pytest.mark.slow
 def test_smoothing_makes_the_result_again_from_the_content(transfer):
     """Noise of the optimised pixels that no local affine map of the content holds goes away; 0 leaves the pixels."""
     content = np.broadcast_to(np.linspace(0.2, 0.8, 64, dtype=np.float32)[None, :, None], (48, 64, 3)).copy()
@@ -530,6 +532,7 @@ def test_a_real_picture_takes_the_style_and_keeps_the_content():
     assert last["total"] < 0.2 * first["total"]  # measured: 0.107
 
 
+@pytest.mark.slow
 def test_matting_keeps_a_photograph_a_photograph():
     pictures = SAMPLES / "schwerinPalace.webp", SAMPLES / "brandenburgGate.webp"
     masks = {

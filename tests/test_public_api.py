@@ -37,6 +37,7 @@ def test_an_unknown_name_is_none_of_ours():
         photostyle.transform  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_loss_term_of_ones_own(tmp_path):
     content, style, out = (
         SAMPLES / "neuschwansteinCastle.webp",

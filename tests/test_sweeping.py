@@ -276,6 +276,7 @@ OTHER = {
 }
 
 
+@pytest.mark.slow
 def test_options_that_share_a_preparation_do_not_change_it(inputs, masks):
     assert set(OTHER) == {name for name, each in OPTIONS.items() if not each.prepared}
     for solver in ("affine", "pixels"):

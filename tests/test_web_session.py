@@ -134,6 +134,14 @@ def test_old_uploads_leave_the_inbox(sessions):
     assert [path.name for path in sessions.inbox.rglob("*")] == ["new", "picture.png"]
 
 
+def test_a_link_in_the_inbox_is_as_old_as_itself(sessions):
+    link = sessions.inbox / "link.png"
+    link.symlink_to("/etc/passwd")
+    sessions.sweep()
+    assert link.is_symlink()
+    link.unlink()
+
+
 def test_the_end_removes_every_file():
     sessions = Sessions(Limits())
     (sessions.get("one").folder / "a").write_bytes(b"x")

@@ -16,6 +16,7 @@ from photostyle.apps.web.running import Outcome
 from photostyle.apps.web.samples import Sample
 from photostyle.apps.web.service import Service
 from photostyle.apps.web.session import Session
+from photostyle.apps.web.sessions import GONE
 from photostyle.errors import PhotostyleError
 from photostyle.report.masks import label_colors
 
@@ -169,6 +170,9 @@ class Events:
             session.asked = (use, *values)
         except PhotostyleError as error:
             yield [fragments.notice(str(error), "error"), "", *[gr.skip()] * 4]
+            return
+        except FileNotFoundError:  # the tab was ended meanwhile, and its folder with it
+            yield [fragments.notice(f"{GONE}: load the page again", "error"), "", *[gr.skip()] * 4]
             return
         async for shown in self._follow(session, job):
             yield shown

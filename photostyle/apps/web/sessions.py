@@ -132,9 +132,9 @@ class Sessions:
         oldest = time.time() - self.limits.inbox
         for path in self.inbox.rglob("*"):
             with contextlib.suppress(OSError):
-                if path.is_file() and path.stat().st_mtime < oldest:
+                if path.is_file() and path.lstat().st_mtime < oldest:
                     path.unlink()
-                elif path.is_dir() and path.stat().st_mtime < oldest:
+                elif path.is_dir() and path.lstat().st_mtime < oldest:
                     path.rmdir()
 
     def _sweep_often(self) -> None:
